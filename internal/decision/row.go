@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,18 +35,29 @@ type Field struct {
 }
 
 // Category returns the value as a category's name: text as it is, a number by
-// its shortest decimal text, a boolean as "true" or "false".
+// its shortest decimal text as JSON writes it, a boolean as "true" or "false".
 func (f *Field) Category() string {
+	if f.Kind != Number && f.Kind != Bool {
+		return f.Text
+	}
+	return string(f.AppendCategory(nil))
+}
+
+// AppendCategory appends the category's name to dst.
+func (f *Field) AppendCategory(dst []byte) []byte {
 	switch f.Kind {
 	case Number:
-		return strconv.FormatFloat(f.Num, 'g', -1, 64)
-	case Bool:
-		if f.Num != 0 {
-			return "true"
+		// Exponents start where ECMAScript, and with it JSON, starts them.
+		const tiny, huge = 1e-6, 1e21
+		format := byte('f')
+		if abs := math.Abs(f.Num); abs >= huge || (abs < tiny && abs != 0) {
+			format = 'g'
 		}
-		return "false"
+		return strconv.AppendFloat(dst, f.Num+0, format, -1, 64) // -0 + 0 is 0
+	case Bool:
+		return strconv.AppendBool(dst, f.Num != 0)
 	}
-	return f.Text
+	return append(dst, f.Text...)
 }
 
 // Numeric returns the value as a number; ok is false for texts and sets: strict

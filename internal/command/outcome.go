@@ -1,6 +1,8 @@
 package command
 
 import (
+	"slices"
+
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/wire"
 )
@@ -86,7 +88,9 @@ func AppendRow(b []byte, row decision.Row) []byte {
 
 // ReadRow reads a feature row, appending to dst.
 func ReadRow(r *wire.Reader, dst decision.Row) decision.Row {
-	for range r.Count(minFieldSize) {
+	n := r.Count(minFieldSize)
+	dst = slices.Grow(dst, n)
+	for range n {
 		f := decision.Field{Name: r.String(), Kind: decision.ValueKind(r.Byte())}
 		switch f.Kind {
 		case decision.Number:

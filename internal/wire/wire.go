@@ -62,6 +62,20 @@ func (r *Reader) Err() error { return r.err }
 // Len returns how many bytes are left.
 func (r *Reader) Len() int { return len(r.s) - r.at }
 
+// Offset returns how many bytes were read.
+func (r *Reader) Offset() int { return r.at }
+
+// Since returns what was read since the offset from; it shares memory with the
+// input.
+func (r *Reader) Since(from int) string { return r.s[from:r.at] }
+
+// Rest reads everything that is left.
+func (r *Reader) Rest() string {
+	from := r.at
+	r.at = len(r.s)
+	return r.s[from:]
+}
+
 // Close returns the first error, or an error when bytes are left over.
 func (r *Reader) Close() error {
 	if r.err == nil && r.Len() > 0 {

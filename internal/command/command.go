@@ -1,0 +1,165 @@
+// Package command holds the replicated commands and their wire form.
+//
+// A command's wire form is versioned by its kind: a kind's payload never
+// changes its meaning, a changed one gets a new kind. Outcomes are binary since
+// they are the bulk of the log; everything else is JSON, whose unknown fields
+// an older build ignores.
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/wire"
+)
+
+// Kind says what a command does. The numbers are in the log: append only.
+type Kind uint8
+
+// The kinds.
+const (
+	KindRecord            Kind = 1
+	KindSetSettings       Kind = 2
+	KindCreateTenant      Kind = 3
+	KindDeleteTenant      Kind = 4
+	KindCreateKey         Kind = 5
+	KindRevokeKey         Kind = 6
+	KindCreateOutcomeType Kind = 7
+	KindUpdateOutcomeType Kind = 8
+	KindDeleteOutcomeType Kind = 9
+	KindCreateModel       Kind = 10
+	KindUpdateModel       Kind = 11
+	KindDeleteModel       Kind = 12
+	KindInstallTraining   Kind = 13
+	KindResetLearning     Kind = 14
+	KindRestoreVersion    Kind = 15
+)
+
+// Header is what every command carries beside its payload.
+type Header struct {
+	Kind           Kind
+	Tenant         string
+	RequestID      string
+	KeyID          string // the principal's key; empty for the operator and the engine itself
+	IdempotencyKey string
+	Fingerprint    uint64 // of the request, for the idempotency key
+}
+
+// AppendHeader appends the header; the payload follows it to the end.
+func AppendHeader(b []byte, h *Header) []byte {
+	b = append(b, byte(h.Kind))
+	b = wire.AppendString(b, h.Tenant)
+	b = wire.AppendString(b, h.RequestID)
+	b = wire.AppendString(b, h.KeyID)
+	b = wire.AppendString(b, h.IdempotencyKey)
+	if h.IdempotencyKey != "" {
+		b = wire.AppendUint64(b, h.Fingerprint)
+	}
+	return b
+}
+
+// ReadHeader reads a header; the payload is what r has left.
+func ReadHeader(r *wire.Reader) Header {
+	h := Header{Kind: Kind(r.Byte()), Tenant: r.String(), RequestID: r.String(), KeyID: r.String(), IdempotencyKey: r.String()}
+	if h.IdempotencyKey != "" {
+		h.Fingerprint = r.Uint64()
+	}
+	return h
+}
+
+// Encode returns a command with a JSON payload.
+func Encode(h *Header, payload any) ([]byte, error) {
+	body, err := json.Marshal(payload)
+	if err != nil {
+		return nil, fmt.Errorf("command: encode kind %d: %w", h.Kind, err)
+	}
+	return append(AppendHeader(make([]byte, 0, len(body)+128), h), body...), nil
+}
+
+// Decode reads a JSON payload.
+func Decode[T any](payload string) (v T, err error) {
+	if err = json.Unmarshal([]byte(payload), &v); err != nil {
+		return v, fmt.Errorf("command: decode %T: %w", v, err)
+	}
+	return v, nil
+}
+
+// SetSettings carries what every node must agree on.
+type SetSettings struct {
+	Settings catalogue.Settings `json:"settings"`
+}
+
+// CreateTenant makes a tenant.
+type CreateTenant struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// DeleteTenant removes a tenant with everything it has.
+type DeleteTenant struct {
+	ID string `json:"id"`
+}
+
+// CreateKey makes an API key; the hash stands for the secret.
+type CreateKey struct {
+	Key  catalogue.Key     `json:"key"`
+	Hash catalogue.KeyHash `json:"hash"`
+}
+
+// RevokeKey removes an API key.
+type RevokeKey struct {
+	ID string `json:"id"`
+}
+
+// PutOutcomeType makes or changes an outcome type; on a change empty fields stay.
+type PutOutcomeType struct {
+	Type catalogue.OutcomeType `json:"type"`
+}
+
+// DeleteOutcomeType removes an outcome type.
+type DeleteOutcomeType struct {
+	Key string `json:"key"`
+}
+
+// CreateModel makes a model.
+type CreateModel struct {
+	ID     string                `json:"id"`
+	Fields catalogue.ModelFields `json:"fields"`
+}
+
+// UpdateModel changes the given fields of a model.
+type UpdateModel struct {
+	ID     string                `json:"id"`
+	Fields catalogue.ModelFields `json:"fields"`
+}
+
+// DeleteModel removes a model.
+type DeleteModel struct {
+	ID    string `json:"id"`
+	Force bool   `json:"force"`
+}
+
+// InstallTraining brings a training's result.
+type InstallTraining struct {
+	ID string `json:"id"`
+	// Revision is the model's revision the training started from; another one
+	// means the model was changed meanwhile, and the result is discarded.
+	Revision uint64 `json:"revision"`
+	// Through is the log index up to which the training read the history.
+	Through     uint64          `json:"through"`
+	State       []byte          `json:"state,omitempty"` // nil: the state stays
+	Metrics     json.RawMessage `json:"metrics"`
+	SampleCount int             `json:"sampleCount"`
+}
+
+// ModelRef names a model.
+type ModelRef struct {
+	ID string `json:"id"`
+}
+
+// RestoreVersion brings an earlier version's state back.
+type RestoreVersion struct {
+	ID      string `json:"id"`
+	Version uint64 `json:"version"`
+}

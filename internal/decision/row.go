@@ -49,11 +49,14 @@ func (f *Field) AppendCategory(dst []byte) []byte {
 	case Number:
 		// Exponents start where ECMAScript, and with it JSON, starts them.
 		const tiny, huge = 1e-6, 1e21
-		format := byte('f')
-		if abs := math.Abs(f.Num); abs >= huge || (abs < tiny && abs != 0) {
-			format = 'g'
+		if abs := math.Abs(f.Num); abs >= tiny && abs < huge || abs == 0 {
+			return strconv.AppendFloat(dst, f.Num+0, 'f', -1, 64) // -0 + 0 is 0
 		}
-		return strconv.AppendFloat(dst, f.Num+0, format, -1, 64) // -0 + 0 is 0
+		dst = strconv.AppendFloat(dst, f.Num, 'e', -1, 64)
+		if n := len(dst); dst[n-2] == '0' { // the exponent has two digits at least: e-07
+			dst = append(dst[:n-2], dst[n-1])
+		}
+		return dst
 	case Bool:
 		return strconv.AppendBool(dst, f.Num != 0)
 	}

@@ -25,7 +25,8 @@ func TestCategory(t *testing.T) {
 		{Field{Kind: Number, Num: 1e6}, "1000000"},
 		{Field{Kind: Number, Num: 123456789012}, "123456789012"},
 		{Field{Kind: Number, Num: 0.000001}, "0.000001"},
-		{Field{Kind: Number, Num: 1.5e-7}, "1.5e-07"},
+		{Field{Kind: Number, Num: 1.5e-7}, "1.5e-7"},
+		{Field{Kind: Number, Num: -1e-10}, "-1e-10"},
 		{Field{Kind: Number, Num: 1e21}, "1e+21"},
 	}
 	for _, c := range cases {

@@ -3,6 +3,7 @@ package learn
 import (
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 )
 
@@ -30,7 +31,7 @@ func TestMeasureKnown(t *testing.T) {
 }
 
 func TestMeasureEdges(t *testing.T) {
-	if got, want := Measure(nil, EvaluationInSample), (Metrics{Evaluation: EvaluationInSample}); got != want {
+	if got, want := Measure(nil, EvaluationInSample), (Metrics{Evaluation: EvaluationInSample}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Measure(nil) = %+v, want %+v", got, want)
 	}
 	got := Measure([]Scored{{0.2, false}, {0.3, false}}, EvaluationInSample)

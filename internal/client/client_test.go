@@ -1,0 +1,517 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/praetor-engine/praetor/internal/decision"
+)
+
+// answer is what the test's server says to one request.
+type answer struct {
+	status int
+	header map[string]string
+	body   string
+}
+
+// seen is what the test's server was asked.
+type seen struct {
+	method, uri string
+	header      http.Header
+	body        string
+}
+
+// serve answers the requests in turn, the last answer for ever, and returns a
+// client of it and what it was asked.
+func serve(t *testing.T, answers ...answer) (*Client, *[]seen) {
+	t.Helper()
+	var asked []seen
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		a := answers[min(len(asked), len(answers)-1)]
+		asked = append(asked, seen{r.Method, r.RequestURI, r.Header, string(body)})
+		w.Header().Set("Content-Type", "application/json")
+		for k, v := range a.header {
+			w.Header().Set(k, v)
+		}
+		w.WriteHeader(a.status)
+		_, _ = io.WriteString(w, a.body)
+	}))
+	t.Cleanup(server.Close)
+	cfg := DefaultConfig(server.URL, "prk_test")
+	cfg.MaxRetryWait = time.Millisecond
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, &asked
+}
+
+func TestNewRefusesBadURLs(t *testing.T) {
+	for _, bad := range []string{"", "127.0.0.1:8080", "ftp://host", "http://", "http://a b"} {
+		if _, err := New(DefaultConfig(bad, "")); err == nil {
+			t.Errorf("%q was accepted, want an error", bad)
+		}
+	}
+}
+
+const modelJSON = `{"id":"model_1","key":"k","name":"n","description":"","modelType":"bayesian","status":"active","version":3,
+	"trainingSamples":12500,"config":{},"targetField":null,"targetSchemaKey":null,"predictors":["age"],"metrics":{"auc":0.78},
+	"metricsHistory":[{"version":3}],"learningConfig":{},"outcomeWeights":null,"interactionFeatures":null,"evolutionConfig":null,
+	"registryStatus":"draft","family":"n","lastTrainedAt":null,"createdAt":"2026-01-20T10:00:00.000Z","updatedAt":"2026-01-20T10:00:00.000Z",
+	"versions":[{"version":3,"modelType":"bayesian","metrics":{"auc":0.78},"trainingSamples":12500,"reason":"train","createdAt":"2026-01-20T10:00:00.000Z"}]}`
+
+// TestRequests holds every method to its route, its body and its answer.
+func TestRequests(t *testing.T) {
+	ctx := context.Background()
+	noContent := answer{status: 204}
+	tests := []struct {
+		name   string
+		answer answer
+		call   func(*Client) (any, error)
+		method string
+		uri    string
+		body   string // as JSON; empty: none
+		check  func(t *testing.T, got any)
+	}{
+		{
+			name: "create tenant", answer: answer{status: 201, body: `{"id":"acme","name":"Acme","createdAt":"2026-01-20T10:00:00.000Z"}`},
+			call:   func(c *Client) (any, error) { return c.CreateTenant(ctx, "acme", "Acme") },
+			method: "POST", uri: "/api/v1/tenants", body: `{"id":"acme","name":"Acme"}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Tenant).ID, "acme") },
+		},
+		{
+			name: "delete tenant", answer: noContent,
+			call:   func(c *Client) (any, error) { return nil, c.DeleteTenant(ctx, "a/b") },
+			method: "DELETE", uri: "/api/v1/tenants/a%2Fb",
+		},
+		{
+			name: "create key", answer: answer{status: 201, body: `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","key":"prk_abc","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`},
+			call:   func(c *Client) (any, error) { return c.CreateKey(ctx, NewKey{Name: "ci", Role: "editor"}) },
+			method: "POST", uri: "/api/v1/api-keys", body: `{"name":"ci","role":"editor"}`,
+			check: func(t *testing.T, got any) {
+				equal(t, got.(Key).Secret, "prk_abc")
+				equal(t, got.(Key).ExpiresAt, (*time.Time)(nil))
+			},
+		},
+		{
+			name: "revoke key", answer: noContent,
+			call:   func(c *Client) (any, error) { return nil, c.RevokeKey(ctx, "key_1") },
+			method: "DELETE", uri: "/api/v1/api-keys/key_1",
+		},
+		{
+			name: "create model", answer: answer{status: 201, body: modelJSON},
+			call: func(c *Client) (any, error) {
+				return c.CreateModel(ctx, NewModel{Key: "k", Name: "n", ModelType: decision.Bayesian, Config: map[string]any{"calibrate": true}})
+			},
+			method: "POST", uri: "/api/v1/algorithm-models", body: `{"key":"k","name":"n","modelType":"bayesian","config":{"calibrate":true}}`,
+			check: func(t *testing.T, got any) {
+				m := got.(Model)
+				auc, ok := m.Metrics.Number("auc")
+				equal(t, auc, 0.78)
+				equal(t, ok, true)
+				equal(t, m.Versions[0].Reason, "train")
+				equal(t, m.LastTrainedAt, (*time.Time)(nil))
+			},
+		},
+		{
+			name: "list models", answer: answer{status: 200, body: `{"data":[` + modelJSON + `],"pagination":{"total":5,"hasMore":true,"limit":1,"cursor":"c1"}}`},
+			call:   func(c *Client) (any, error) { return c.Models(ctx, ListOptions{Limit: 1, Cursor: "c0"}) },
+			method: "GET", uri: "/api/v1/algorithm-models?cursor=c0&limit=1",
+			check: func(t *testing.T, got any) {
+				equal(t, got.(Page[Model]).Pagination, Pagination{Total: 5, HasMore: true, Limit: 1, Cursor: "c1"})
+			},
+		},
+		{
+			name: "model", answer: answer{status: 200, body: modelJSON},
+			call:   func(c *Client) (any, error) { return c.Model(ctx, "model_1") },
+			method: "GET", uri: "/api/v1/algorithm-models/model_1",
+		},
+		{
+			name: "model with state", answer: answer{status: 200, body: `{"id":"model_1","modelState":{"arms":{}}}`},
+			call:   func(c *Client) (any, error) { return c.ModelWithState(ctx, "model_1") },
+			method: "GET", uri: "/api/v1/algorithm-models/model_1?include=modelState",
+			check: func(t *testing.T, got any) { equal(t, string(got.(Model).ModelState), `{"arms":{}}`) },
+		},
+		{
+			name: "update model", answer: answer{status: 200, body: modelJSON},
+			call:   func(c *Client) (any, error) { return c.UpdateModel(ctx, "model_1", map[string]any{"status": "paused"}) },
+			method: "PUT", uri: "/api/v1/algorithm-models/model_1", body: `{"status":"paused"}`,
+		},
+		{
+			name: "delete model", answer: noContent,
+			call:   func(c *Client) (any, error) { return nil, c.DeleteModel(ctx, "model_1") },
+			method: "DELETE", uri: "/api/v1/algorithm-models/model_1",
+		},
+		{
+			name: "train", answer: answer{status: 200, body: modelJSON},
+			call:   func(c *Client) (any, error) { return c.Train(ctx, "model_1") },
+			method: "POST", uri: "/api/v1/algorithm-models/model_1/train", body: `{}`,
+		},
+		{
+			name: "start training", answer: answer{status: 202, body: `{"jobId":"job_1","status":"queued","progress":0}`},
+			call:   func(c *Client) (any, error) { return c.StartTraining(ctx, "model_1") },
+			method: "POST", uri: "/api/v1/algorithm-models/model_1/train?async=true", body: `{}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Job).ID, "job_1") },
+		},
+		{
+			name: "cancel job", answer: noContent,
+			call:   func(c *Client) (any, error) { return nil, c.CancelJob(ctx, "job_1") },
+			method: "DELETE", uri: "/api/v1/jobs/job_1",
+		},
+		{
+			name: "score", answer: answer{status: 200, body: `{"score":0.73,"confidence":0.5,"explanations":[{"field":"age","contribution":0.4}]}`},
+			call: func(c *Client) (any, error) {
+				return c.Score(ctx, "model_1", ScoreRequest{Attributes: map[string]any{"age": 38}, SkipExplanations: true})
+			},
+			method: "POST", uri: "/api/v1/algorithm-models/model_1/score?explain=false", body: `{"attributes":{"age":38}}`,
+			check: func(t *testing.T, got any) {
+				r := got.(ScoreResult)
+				equal(t, r.Score, 0.73)
+				equal(t, *r.Confidence, 0.5)
+				equal(t, r.Explanations, []Explanation{{Field: "age", Contribution: 0.4}})
+			},
+		},
+		{
+			name: "score offer set", answer: answer{status: 200, body: `{"modelId":"model_1","count":1,"scores":[{"offerId":"o1","offerName":"O","score":0.87,"interactionFeatures":{"impressions":5,"positiveRate":0.6}}]}`},
+			call: func(c *Client) (any, error) {
+				return c.ScoreOfferSet(ctx, "model_1", OfferSet{CustomerID: "c", Offers: []Offer{{ID: "o1", Name: "O", Attributes: map[string]any{"fee": 0}}}})
+			},
+			method: "POST", uri: "/api/v1/algorithm-models/model_1/score-offer-set",
+			body: `{"customerId":"c","offers":[{"id":"o1","name":"O","attributes":{"fee":0}}]}`,
+			check: func(t *testing.T, got any) {
+				equal(t, got.(Ranking).Scores[0].InteractionFeatures, &InteractionFeatures{Impressions: 5, PositiveRate: 0.6})
+			},
+		},
+		{
+			name: "score batch", answer: answer{status: 200, body: `{"modelId":"m","count":2,"results":[{"index":0,"score":0.2},{"index":1,"score":0,"error":{"code":"BAD_REQUEST","message":"no"}}]}`},
+			call: func(c *Client) (any, error) {
+				return c.ScoreBatch(ctx, "m", []BatchRow{{CustomerID: "c", Attributes: map[string]any{"age": 1}}, {Attributes: map[string]any{}}})
+			},
+			method: "POST", uri: "/api/v1/algorithm-models/m/score-batch", body: `{"rows":[{"customerId":"c","attributes":{"age":1}},{"attributes":{}}]}`,
+			check: func(t *testing.T, got any) {
+				equal(t, got.(BatchResult).Results[1].Error, &RowError{Code: "BAD_REQUEST", Message: "no"})
+			},
+		},
+		{
+			name: "respond", answer: answer{status: 201, body: `{"interactionId":"int_1","customerId":"c","outcome":"accept","classification":"positive","status":"recorded","timestamp":"2026-01-20T10:00:00.000Z"}`},
+			call: func(c *Client) (any, error) {
+				return c.Respond(ctx, Outcome{CustomerID: "c", Outcome: "accept", OfferID: "o1"})
+			},
+			method: "POST", uri: "/api/v1/respond", body: `{"customerId":"c","outcome":"accept","offerId":"o1"}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Recorded).Classification, "positive") },
+		},
+		{
+			name: "respond bulk", answer: answer{status: 200, body: `{"processed":2,"succeeded":0,"failed":2,"duplicates":0,"errors":[{"index":0,"error":"no such outcome"},{"index":1,"error":{"code":"CONFLICT","message":"used"}}]}`},
+			call: func(c *Client) (any, error) {
+				return c.RespondBulk(ctx, []Outcome{{CustomerID: "c", Outcome: "a"}, {CustomerID: "c", Outcome: "b"}})
+			},
+			method: "POST", uri: "/api/v1/respond/bulk", body: `{"outcomes":[{"customerId":"c","outcome":"a"},{"customerId":"c","outcome":"b"}]}`,
+			check: func(t *testing.T, got any) {
+				equal(t, got.(BulkRecorded).Errors, []BulkError{{Index: 0, Message: "no such outcome"}, {Index: 1, Code: "CONFLICT", Message: "used"}})
+			},
+		},
+		{
+			name: "respond bulk, all failed", answer: answer{status: 422, body: `{"processed":1,"succeeded":0,"failed":1,"duplicates":0,"errors":[{"index":0,"error":"bad"}]}`},
+			call:   func(c *Client) (any, error) { return c.RespondBulk(ctx, []Outcome{{CustomerID: "c", Outcome: "a"}}) },
+			method: "POST", uri: "/api/v1/respond/bulk", body: `{"outcomes":[{"customerId":"c","outcome":"a"}]}`,
+			check: func(t *testing.T, got any) { equal(t, got.(BulkRecorded).Failed, 1) },
+		},
+		{
+			name: "ready", answer: answer{status: 200, body: `{"status":"ready"}`},
+			call:   func(c *Client) (any, error) { return nil, c.Ready(ctx) },
+			method: "GET", uri: "/readyz",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, asked := serve(t, tt.answer)
+			got, err := tt.call(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := (*asked)[0]
+			equal(t, r.method, tt.method)
+			equal(t, r.uri, tt.uri)
+			equal(t, r.header.Get("Authorization"), "Bearer prk_test")
+			sameJSON(t, r.body, tt.body)
+			if tt.body != "" {
+				equal(t, r.header.Get("Content-Type"), "application/json")
+			}
+			if tt.check != nil {
+				tt.check(t, got)
+			}
+		})
+	}
+}
+
+func equal(t *testing.T, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func sameJSON(t *testing.T, got, want string) {
+	t.Helper()
+	if got == want {
+		return
+	}
+	var g, w any
+	if err := errors.Join(json.Unmarshal([]byte(got), &g), json.Unmarshal([]byte(want), &w)); err != nil {
+		t.Errorf("body: got %s, want %s", got, want)
+		return
+	}
+	equal(t, g, w)
+}
+
+func TestOptionsBecomeHeaders(t *testing.T) {
+	c, asked := serve(t, answer{status: 200, header: map[string]string{"X-Applied-Index": "42"}, body: "{}"})
+	var index uint64
+	if _, err := c.Model(context.Background(), "m", IdempotencyKey("k"), MinIndex(41), AppliedIndex(&index)); err != nil {
+		t.Fatal(err)
+	}
+	h := (*asked)[0].header
+	equal(t, h.Get("Idempotency-Key"), "k")
+	equal(t, h.Get("X-Min-Index"), "41")
+	equal(t, index, uint64(42))
+}
+
+func TestTenantHeaderAndBasePath(t *testing.T) {
+	var uri, tenant string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		uri, tenant = r.RequestURI, r.Header.Get("X-Tenant-Id")
+	}))
+	defer server.Close()
+	cfg := DefaultConfig(server.URL+"/praetor/", "operator")
+	cfg.Tenant = "acme"
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Keys(context.Background(), ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, uri, "/praetor/api/v1/api-keys")
+	equal(t, tenant, "acme")
+}
+
+func TestErrorEnvelope(t *testing.T) {
+	c, _ := serve(t, answer{status: 400, body: `{"error":{"code":"BAD_REQUEST","message":"2 fields are not valid","status":400,"requestId":"r1","reason":"why",
+		"details":[{"path":"key","message":"must be 1 to 255 characters"},{"path":"name","message":"is missing"}]}}`})
+	_, err := c.CreateModel(context.Background(), NewModel{})
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %T, want *Error", err)
+	}
+	equal(t, e.Status, 400)
+	equal(t, e.Code, "BAD_REQUEST")
+	equal(t, e.Reason, "why")
+	equal(t, e.RequestID, "r1")
+	equal(t, e.Details, []decision.Detail{{Path: "key", Message: "must be 1 to 255 characters"}, {Path: "name", Message: "is missing"}})
+	equal(t, e.Error(), "POST /api/v1/algorithm-models: 400 BAD_REQUEST: 2 fields are not valid; key: must be 1 to 255 characters; name: is missing (request r1)")
+}
+
+func TestForeignErrors(t *testing.T) {
+	tests := []struct{ name, body, message string }{
+		{"page", "<html>\n  bad   gateway</html>", "<html> bad gateway</html>"},
+		{"empty", "", "Bad Gateway"},
+		{"long", strings.Repeat("x", 500), strings.Repeat("x", maxForeignMessage) + "…"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := serve(t, answer{status: 502, body: tt.body})
+			_, err := c.Model(context.Background(), "m")
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v, want *Error", err)
+			}
+			equal(t, e.Message, tt.message)
+			equal(t, e.Code, "")
+		})
+	}
+}
+
+func TestRetries(t *testing.T) {
+	ctx := context.Background()
+	ok := answer{status: 200, body: "{}"}
+	busy := answer{status: 503, header: map[string]string{"Retry-After": "1"}, body: `{"error":{"code":"UNAVAILABLE","message":"no leader"}}`}
+	mute := answer{status: 503, body: `{"error":{"code":"UNAVAILABLE","message":"no leader"}}`}
+	lost := answer{status: 504, body: `{"error":{"code":"INDETERMINATE","message":"leadership was lost"}}`}
+	proxy := answer{status: 504, body: `gateway time-out`}
+	respond := func(key string) func(*Client) error {
+		return func(c *Client) error {
+			_, err := c.Respond(ctx, Outcome{CustomerID: "c", Outcome: "accept", IdempotencyKey: key})
+			return err
+		}
+	}
+	bulk := func(keys ...string) func(*Client) error {
+		return func(c *Client) error {
+			var outcomes []Outcome
+			for _, k := range keys {
+				outcomes = append(outcomes, Outcome{CustomerID: "c", Outcome: "accept", IdempotencyKey: k})
+			}
+			_, err := c.RespondBulk(ctx, outcomes)
+			return err
+		}
+	}
+	create := func(opts ...Option) func(*Client) error {
+		return func(c *Client) error {
+			_, err := c.CreateModel(ctx, NewModel{Key: "k"}, opts...)
+			return err
+		}
+	}
+	score := func(c *Client) error { _, err := c.Score(ctx, "m", ScoreRequest{}); return err }
+	tests := []struct {
+		name    string
+		call    func(*Client) error
+		answers []answer
+		asked   int
+		failed  bool
+	}{
+		{"score, 503 twice", score, []answer{busy, busy, ok}, 3, false},
+		{"score, 503 for ever", score, []answer{busy}, 4, true},
+		{"score, 503 without Retry-After", score, []answer{mute, ok}, 1, true},
+		{"respond with a key, 503", respond("k"), []answer{busy, ok}, 2, false},
+		{"respond with a key, indeterminate", respond("k"), []answer{lost, ok}, 2, false},
+		{"respond with a key, a proxy's 504", respond("k"), []answer{proxy, ok}, 1, true},
+		{"respond without a key, 503", respond(""), []answer{busy, ok}, 1, true},
+		{"respond without a key, indeterminate", respond(""), []answer{lost, ok}, 1, true},
+		{"bulk with keys", bulk("a", "b"), []answer{lost, ok}, 2, false},
+		{"bulk with one key missing", bulk("a", ""), []answer{lost, ok}, 1, true},
+		{"create without a key", create(), []answer{busy, ok}, 1, true},
+		{"create with a key", create(IdempotencyKey("k")), []answer{busy, ok}, 2, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, asked := serve(t, tt.answers...)
+			err := tt.call(c)
+			if (err != nil) != tt.failed {
+				t.Errorf("got error %v, want one: %v", err, tt.failed)
+			}
+			equal(t, len(*asked), tt.asked)
+			for _, r := range (*asked)[1:] {
+				equal(t, r.body, (*asked)[0].body)
+				equal(t, r.header.Get("Idempotency-Key"), (*asked)[0].header.Get("Idempotency-Key"))
+			}
+		})
+	}
+}
+
+func TestContextEndsTheWait(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(503)
+		cancel()
+	}))
+	defer server.Close()
+	cfg := DefaultConfig(server.URL, "")
+	cfg.MaxRetryWait = time.Hour
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Model(ctx, "m"); err == nil {
+		t.Error("got no error from a call whose context ended")
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	c, asked := serve(t, answer{status: 302, header: map[string]string{"Location": "/elsewhere"}})
+	_, err := c.Model(context.Background(), "m")
+	var e *Error
+	if !errors.As(err, &e) || e.Status != 302 {
+		t.Errorf("got %v, want an error with status 302", err)
+	}
+	equal(t, len(*asked), 1)
+}
+
+func TestAllWalksThePages(t *testing.T) {
+	page := func(id string, more bool, cursor string) answer {
+		return answer{status: 200, body: fmt.Sprintf(`{"data":[{"id":%q}],"pagination":{"hasMore":%v,"cursor":%s}}`, id, more, cursor)}
+	}
+	c, asked := serve(t, page("a", true, `"c1"`), page("b", true, `"c2"`), page("c", false, "null"))
+	var ids []string
+	for m, err := range c.AllModels(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, m.ID)
+	}
+	equal(t, ids, []string{"a", "b", "c"})
+	equal(t, (*asked)[2].uri, "/api/v1/algorithm-models?cursor=c2&limit=100")
+}
+
+func TestAllEndsWithTheError(t *testing.T) {
+	c, _ := serve(t, answer{status: 401, body: `{"error":{"code":"UNAUTHORIZED","message":"no key"}}`})
+	var last error
+	n := 0
+	for _, err := range c.AllTenants(context.Background()) {
+		last = err
+		n++
+	}
+	if last == nil || n != 1 {
+		t.Errorf("got %d items and error %v, want one error", n, last)
+	}
+}
+
+func TestWaitJob(t *testing.T) {
+	c, asked := serve(t,
+		answer{status: 200, body: `{"jobId":"j","status":"running","progress":0.5}`},
+		answer{status: 200, body: `{"jobId":"j","status":"failed","progress":0.5,"error":{"code":"unprocessable","message":"one class"}}`})
+	var progress []float64
+	job, err := c.WaitJob(context.Background(), "j", time.Millisecond, func(j Job) { progress = append(progress, j.Progress) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, job.Error, &JobError{Code: "unprocessable", Message: "one class"})
+	equal(t, progress, []float64{0.5, 0.5})
+	equal(t, len(*asked), 2)
+}
+
+func TestConnectionsAreKept(t *testing.T) {
+	remote := map[string]bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		remote[r.RemoteAddr] = true
+		if len(remote) == 1 {
+			w.WriteHeader(404) // an error's body is read to the end too
+		}
+		_, _ = io.WriteString(w, `{"score":0.5}`)
+	}))
+	defer server.Close()
+	c, err := New(DefaultConfig(server.URL, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 20 {
+		_, _ = c.Score(context.Background(), "m", ScoreRequest{})
+	}
+	equal(t, len(remote), 1)
+}
+
+func FuzzBulkError(f *testing.F) {
+	for _, s := range []string{`{"index":1,"error":"x"}`, `{"index":1,"error":{"code":"A","message":"b"}}`, `{"index":1}`, `[]`, `{"error":[]}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var e BulkError
+		_ = json.Unmarshal(b, &e)
+	})
+}

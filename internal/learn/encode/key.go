@@ -1,0 +1,69 @@
+package encode
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/learn"
+)
+
+// keySeparator stands between the field and the value in a category's key.
+const keySeparator = "="
+
+// Key returns the key of a category's weight.
+func Key(field, category string) string { return field + keySeparator + category }
+
+// SplitKey splits the key of a weight. The first "=" ends the field's name, so a
+// value may hold more of them and a field's name none: see Inputs.
+func SplitKey(key string) (field, category string, isCategory bool) {
+	return strings.Cut(key, keySeparator)
+}
+
+// AppendCategory appends the text of f's value as a category's name, as
+// decision.Field.Category gives it but into memory of the caller.
+func AppendCategory(dst []byte, f *decision.Field) []byte {
+	if f.Kind == decision.Number {
+		return strconv.AppendFloat(dst, f.Num, 'g', -1, 64)
+	}
+	if f.Kind == decision.Bool {
+		return strconv.AppendBool(dst, f.Num != 0)
+	}
+	return append(dst, f.Text...)
+}
+
+// Inputs answers which fields are inputs of a model: those of learn.Spec.Uses
+// whose name has no "=" (such a field cannot have a key). It answers in constant
+// time.
+type Inputs struct {
+	target   string
+	named    map[string]bool // true: an input; false: refused
+	selected bool            // only named fields are inputs
+}
+
+// NewInputs compiles the inputs of a specification.
+func NewInputs(spec *learn.Spec) *Inputs {
+	in := &Inputs{target: spec.TargetField, named: make(map[string]bool)}
+	for _, p := range spec.Predictors {
+		if _, seen := in.named[p.Field]; !seen {
+			in.named[p.Field] = spec.Uses(p.Field)
+		}
+		in.selected = in.selected || p.Selected == nil || *p.Selected
+	}
+	for _, name := range spec.InteractionInputs {
+		in.named[name] = spec.Uses(name)
+	}
+	return in
+}
+
+// Uses reports whether field is an input.
+func (in *Inputs) Uses(field string) bool {
+	use, named := in.named[field]
+	switch {
+	case strings.Contains(field, keySeparator), field == in.target && field != "":
+		return false
+	case named:
+		return use
+	}
+	return !in.selected
+}

@@ -37,10 +37,16 @@ type Field struct {
 // Category returns the value as a category's name: text as it is, a number by
 // its shortest decimal text as JSON writes it, a boolean as "true" or "false".
 func (f *Field) Category() string {
-	if f.Kind != Number && f.Kind != Bool {
-		return f.Text
+	switch f.Kind {
+	case Number:
+		return string(f.AppendCategory(nil))
+	case Bool:
+		if f.Num != 0 {
+			return "true"
+		}
+		return "false"
 	}
-	return string(f.AppendCategory(nil))
+	return f.Text
 }
 
 // AppendCategory appends the category's name to dst.

@@ -1,7 +1,6 @@
 package encode
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/praetor-engine/praetor/internal/decision"
@@ -22,15 +21,7 @@ func SplitKey(key string) (field, category string, isCategory bool) {
 
 // AppendCategory appends the text of f's value as a category's name, as
 // decision.Field.Category gives it but into memory of the caller.
-func AppendCategory(dst []byte, f *decision.Field) []byte {
-	if f.Kind == decision.Number {
-		return strconv.AppendFloat(dst, f.Num, 'g', -1, 64)
-	}
-	if f.Kind == decision.Bool {
-		return strconv.AppendBool(dst, f.Num != 0)
-	}
-	return append(dst, f.Text...)
-}
+func AppendCategory(dst []byte, f *decision.Field) []byte { return f.AppendCategory(dst) }
 
 // Inputs answers which fields are inputs of a model: those of learn.Spec.Uses
 // whose name has no "=" (such a field cannot have a key). It answers in constant

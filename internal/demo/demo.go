@@ -81,9 +81,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer out.finish()
 	s := &session{out: out, url: o.URL, key: o.Key}
 	if o.URL == "" {
-		stop, err := s.start(ctx, o.Start)
-		if err != nil {
-			return err
+		stop, failed := s.start(ctx, o.Start)
+		if failed != nil {
+			return failed
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 	} else {

@@ -73,17 +73,24 @@ const bankLeak = "duration"
 // open reads the file. From the bank data it drops the column duration too, and
 // tells so.
 func open(o CSV) (data *dataset.Table, droppedLeak bool, err error) {
-	opts := dataset.Options{Label: o.Label, Positive: o.Positive, Drop: o.Drop}
-	data, err = dataset.Open(o.Path, opts)
-	if err != nil || !isBank(data) {
-		return data, false, err
+	opts := dataset.Options{Label: o.Label, Positive: o.Positive}
+	data, err = dataset.Open(o.Path, opts) // with all columns, to know the file by them
+	if err != nil {
+		return nil, false, err
 	}
-	opts.Drop = append(slices.Clone(o.Drop), bankLeak)
-	data, err = dataset.Open(o.Path, opts)
-	return data, true, err
+	opts.Drop = o.Drop
+	if isBank(data) && !slices.Contains(o.Drop, bankLeak) {
+		opts.Drop = append(slices.Clone(o.Drop), bankLeak)
+		droppedLeak = true
+	}
+	if len(opts.Drop) > 0 {
+		data, err = dataset.Open(o.Path, opts)
+	}
+	return data, droppedLeak, err
 }
 
-// isBank reports whether the table is the bank data with its leak still there.
+// isBank reports whether the table has the bank data's columns, the leak among
+// them.
 func isBank(t *dataset.Table) bool {
 	has := func(name string) bool {
 		return slices.ContainsFunc(t.Columns, func(c dataset.Column) bool { return c.Name == name })

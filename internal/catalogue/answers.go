@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"sync/atomic"
 
 	"github.com/praetor-engine/praetor/internal/decision"
 )
@@ -56,12 +57,15 @@ func (a *Answer) size() int64 { return answerOverhead + int64(len(a.Body)) }
 // memory than the bound: the oldest go first, and are counted. Answers are
 // immutable.
 type Answers struct {
-	byKey   map[AnswerKey]*Answer
-	queue   []*Answer // oldest first, from head on
-	head    int
-	bytes   int64
-	bound   int64
-	evicted uint64 // went before their 24 hours
+	byKey map[AnswerKey]*Answer
+	queue []*Answer // oldest first, from head on
+	head  int
+	bound int64
+
+	// The figures may be read from any goroutine.
+	count   atomic.Int64
+	bytes   atomic.Int64
+	evicted atomic.Uint64 // went before their 24 hours
 }
 
 func newAnswers() *Answers {
@@ -96,11 +100,11 @@ func (a *Answers) Add(ans *Answer) {
 	for a.head < len(a.queue) {
 		oldest := a.queue[a.head]
 		expired := ans.At-oldest.At >= AnswerLifetime
-		if !expired && a.bytes <= a.bound {
+		if !expired && a.bytes.Load() <= a.bound {
 			break
 		}
 		if a.drop(oldest) && !expired {
-			a.evicted++
+			a.evicted.Add(1)
 		}
 		a.queue[a.head] = nil
 		a.head++
@@ -114,11 +118,13 @@ func (a *Answers) Add(ans *Answer) {
 
 func (a *Answers) push(ans *Answer) {
 	if old := a.byKey[ans.Key]; old != nil {
-		a.bytes -= old.size() // expired; its place in the queue goes in its turn
+		a.bytes.Add(-old.size()) // expired; its place in the queue goes in its turn
+		a.count.Add(-1)
 	}
 	a.byKey[ans.Key] = ans
 	a.queue = append(a.queue, ans)
-	a.bytes += ans.size()
+	a.bytes.Add(ans.size())
+	a.count.Add(1)
 }
 
 // drop forgets an answer unless a newer one has its key.
@@ -127,7 +133,8 @@ func (a *Answers) drop(ans *Answer) bool {
 		return false
 	}
 	delete(a.byKey, ans.Key)
-	a.bytes -= ans.size()
+	a.bytes.Add(-ans.size())
+	a.count.Add(-1)
 	return true
 }
 
@@ -144,13 +151,13 @@ func (a *Answers) dropTenant(ordinal uint32) {
 }
 
 // Len returns how many answers are kept.
-func (a *Answers) Len() int { return len(a.byKey) }
+func (a *Answers) Len() int64 { return a.count.Load() }
 
 // Bytes returns their estimated memory.
-func (a *Answers) Bytes() int64 { return a.bytes }
+func (a *Answers) Bytes() int64 { return a.bytes.Load() }
 
 // Evicted counts the answers that went before their 24 hours.
-func (a *Answers) Evicted() uint64 { return a.evicted }
+func (a *Answers) Evicted() uint64 { return a.evicted.Load() }
 
 // kept returns the queue, oldest first. It copies references only: a snapshot
 // asks for it while the log waits.

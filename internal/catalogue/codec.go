@@ -64,13 +64,22 @@ func (c *Catalogue) sortedTenants() []*tenant {
 	return slices.SortedFunc(maps.Values(c.tenants), func(a, b *tenant) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
 }
 
+// AllTenants returns the tenants by ordinal.
+func (c *Catalogue) AllTenants() []Tenant {
+	all := make([]Tenant, 0, len(c.tenants))
+	for _, t := range c.sortedTenants() {
+		all = append(all, t.Tenant)
+	}
+	return all
+}
+
 // Capture returns the present state. It copies references only.
 func (c *Catalogue) Capture() *Capture {
 	doc := document{Settings: c.settings, LastOrdinal: c.lastOrdinal, Sequence: c.sequence, Tenants: []tenantDocument{}}
 	for _, t := range c.sortedTenants() {
 		doc.Tenants = append(doc.Tenants, t.document())
 	}
-	return &Capture{doc: doc, answers: c.answers.kept(), evicted: c.answers.evicted}
+	return &Capture{doc: doc, answers: c.answers.kept(), evicted: c.answers.Evicted()}
 }
 
 func (t *tenant) document() tenantDocument {
@@ -159,7 +168,7 @@ func (d *tenantDocument) tenant() *tenant {
 
 func (a *Answers) restore(s string) error {
 	r := wire.NewReader(s)
-	a.evicted = r.Uvarint()
+	a.evicted.Store(r.Uvarint())
 	for range r.Count(minAnswerSize) {
 		ans := &Answer{}
 		for i := range ans.Key {

@@ -105,8 +105,15 @@ func (c *Catalogue) CreateModel(tenantID, id string, f *ModelFields, at decision
 	return m, nil
 }
 
+// With returns a copy of the model with the given fields set.
+func (m *Model) With(f *ModelFields) *Model {
+	next := *m
+	next.set(f)
+	return &next
+}
+
 // set puts the given fields into the model.
-func (m *ModelRecord) set(f *ModelFields) {
+func (m *Model) set(f *ModelFields) {
 	setValue(&m.Name, f.Name)
 	setValue(&m.Description, f.Description)
 	setValue(&m.Status, f.Status)

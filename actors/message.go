@@ -1,0 +1,132 @@
+package actors
+
+import (
+	"context"
+
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/learn"
+)
+
+// Every message that changes state carries the log index it came with, so that
+// a fault is marked at the same place on every node, and its Pending, which the
+// actor tells when the view that contains the change is published.
+
+// Observe brings outcomes in log order. The slice is shared with other actors
+// and read only.
+type Observe struct {
+	Index    uint64
+	Outcomes []decision.Outcome
+	Pending  *Pending
+}
+
+// Replay calls f for outcomes in log order.
+type Replay func(f func(*decision.Outcome)) error
+
+// Install puts a state in the place of the present one: a training's result or
+// an earlier version. It lifts a fault.
+type Install struct {
+	Index   uint64
+	State   func() ([]byte, error) // binary; called on the actor's goroutine
+	Since   Replay                 // what a learning model must still observe; may be nil
+	Pending *Pending
+}
+
+// Configure changes the configuration, and the state too when JSON is not nil.
+type Configure struct {
+	Index   uint64
+	Spec    learn.Spec
+	JSON    []byte // a new state in the API's shape
+	Pending *Pending
+}
+
+// Reset forgets everything learned. It lifts a fault.
+type Reset struct {
+	Index   uint64
+	Keep    func(state []byte) // receives the state before the reset; may be nil
+	Pending *Pending
+}
+
+// ResetArm starts one arm of a bandit from mass pseudo-outcomes at rate; mass 0
+// from nothing but the prior.
+type ResetArm struct {
+	Index   uint64
+	OfferID string
+	Rate    float64
+	Mass    float64
+	Pending *Pending
+}
+
+// Keep hands the present state to Save.
+type Keep struct {
+	Index   uint64
+	Save    func(state []byte)
+	Pending *Pending
+}
+
+// capture asks for the state as of all messages before it.
+type capture struct{ reply chan<- Captured }
+
+// score asks for a score ordered after all messages before it.
+type score struct {
+	req   *learn.Request
+	res   *learn.Result
+	reply chan<- error
+}
+
+// stateJSON asks for the state in the API's shape.
+type stateJSON struct{ reply chan<- jsonReply }
+
+type jsonReply struct {
+	state []byte
+	err   error
+}
+
+// stop ends the actor after the messages before it.
+type stop struct {
+	last    func()
+	pending *Pending
+}
+
+// Captured is a model's state at one place in the log.
+type Captured struct {
+	State []byte // nil when faulted
+	Fault *Fault
+}
+
+// Score scores on the actor's goroutine, after every write sent before: for
+// callers that need that order more than speed. res must not be used again
+// when ctx ended first.
+func (m *Model) Score(ctx context.Context, req *learn.Request, res *learn.Result) error {
+	reply := make(chan error, 1)
+	m.tell(score{req, res, reply})
+	select {
+	case err := <-reply:
+		return err
+	case <-m.gone:
+		return errGone(m.id)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// StateJSON returns the state in the API's shape after every write sent before.
+func (m *Model) StateJSON(ctx context.Context) ([]byte, error) {
+	reply := make(chan jsonReply, 1)
+	m.tell(stateJSON{reply})
+	select {
+	case r := <-reply:
+		return r.state, r.err
+	case <-m.gone:
+		return nil, errGone(m.id)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Capture asks for the state as of every write sent before and returns without
+// waiting; the channel delivers it once.
+func (m *Model) Capture() <-chan Captured {
+	reply := make(chan Captured, 1)
+	m.tell(capture{reply})
+	return reply
+}

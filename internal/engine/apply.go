@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"github.com/praetor-engine/praetor/actors"
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/command"
+	"github.com/praetor-engine/praetor/internal/decision"
+)
+
+// applier applies one kind of command. It runs on the apply goroutine under the
+// machine's lock; an error means that nothing was changed.
+type applier func(m *machine, ctx *entryContext, h *command.Header, payload string) (any, error)
+
+// appliers has every kind but Record.
+var appliers map[command.Kind]applier
+
+func init() {
+	appliers = map[command.Kind]applier{
+		command.KindSetSettings:       typed(applySetSettings),
+		command.KindCreateTenant:      typed(applyCreateTenant),
+		command.KindDeleteTenant:      typed(applyDeleteTenant),
+		command.KindCreateKey:         typed(applyCreateKey),
+		command.KindRevokeKey:         typed(applyRevokeKey),
+		command.KindCreateOutcomeType: typed(applyCreateOutcomeType),
+		command.KindUpdateOutcomeType: typed(applyUpdateOutcomeType),
+		command.KindDeleteOutcomeType: typed(applyDeleteOutcomeType),
+		command.KindCreateModel:       typed(applyCreateModel),
+		command.KindUpdateModel:       typed(applyUpdateModel),
+		command.KindDeleteModel:       typed(applyDeleteModel),
+		command.KindInstallTraining:   typed(applyInstallTraining),
+		command.KindResetLearning:     typed(applyResetLearning),
+		command.KindRestoreVersion:    typed(applyRestoreVersion),
+	}
+}
+
+// typed makes an applier of a function that takes the decoded payload.
+func typed[T, R any](f func(m *machine, ctx *entryContext, tenant string, c T) (R, error)) applier {
+	return func(m *machine, ctx *entryContext, h *command.Header, payload string) (any, error) {
+		c, err := command.Decode[T](payload)
+		if err != nil {
+			return nil, &decision.Error{Kind: decision.KindInternal, Op: "engine.Apply", Msg: "the command cannot be read", Err: err}
+		}
+		return f(m, ctx, h.Tenant, c)
+	}
+}
+
+// nothing is the answer of a command whose success says it all.
+type nothing struct{}
+
+func applySetSettings(m *machine, _ *entryContext, _ string, c command.SetSettings) (nothing, error) {
+	m.catalogue.SetSettings(c.Settings)
+	m.useSettings()
+	return nothing{}, nil
+}
+
+// useSettings passes the replicated settings to what they govern.
+func (m *machine) useSettings() {
+	s := m.catalogue.Settings()
+	m.directory.setPepper(s.Pepper)
+	m.history.SetLimits(historyLimits(s))
+}
+
+func applyCreateTenant(m *machine, ctx *entryContext, _ string, c command.CreateTenant) (catalogue.Tenant, error) {
+	t, err := m.catalogue.CreateTenant(c.ID, c.Name, ctx.at)
+	if err != nil {
+		return t, err
+	}
+	m.tenants[t.ID] = &tenantRuntime{Tenant: t, models: map[string]*modelRuntime{}}
+	m.refreshTenants()
+	return t, nil
+}
+
+func applyDeleteTenant(m *machine, ctx *entryContext, _ string, c command.DeleteTenant) (nothing, error) {
+	t, models, err := m.catalogue.DeleteTenant(c.ID)
+	if err != nil {
+		return nothing{}, err
+	}
+	for _, rec := range models {
+		m.retire(ctx, m.tenants[t.ID], rec.ID)
+	}
+	delete(m.tenants, t.ID)
+	m.refreshTenants()
+	m.refreshKeys()
+	ctx.batch.DropTenant(t.Ordinal)
+	return nothing{}, nil
+}
+
+func applyCreateKey(m *machine, ctx *entryContext, tenant string, c command.CreateKey) (catalogue.Key, error) {
+	k, err := m.catalogue.CreateKey(tenant, c.Key, c.Hash, ctx.at)
+	if err == nil {
+		m.refreshKeys()
+	}
+	return k, err
+}
+
+func applyRevokeKey(m *machine, _ *entryContext, tenant string, c command.RevokeKey) (nothing, error) {
+	if err := m.catalogue.RevokeKey(tenant, c.ID); err != nil {
+		return nothing{}, err
+	}
+	m.refreshKeys()
+	return nothing{}, nil
+}
+
+func applyCreateOutcomeType(m *machine, _ *entryContext, tenant string, c command.PutOutcomeType) (catalogue.OutcomeType, error) {
+	return m.catalogue.CreateOutcomeType(tenant, c.Type)
+}
+
+func applyUpdateOutcomeType(m *machine, _ *entryContext, tenant string, c command.PutOutcomeType) (catalogue.OutcomeType, error) {
+	return m.catalogue.UpdateOutcomeType(tenant, c.Type)
+}
+
+func applyDeleteOutcomeType(m *machine, _ *entryContext, tenant string, c command.DeleteOutcomeType) (nothing, error) {
+	return nothing{}, m.catalogue.DeleteOutcomeType(tenant, c.Key)
+}
+
+func applyCreateModel(m *machine, ctx *entryContext, tenant string, c command.CreateModel) (*catalogue.Model, error) {
+	spec, err := specOf(modelOf(&c.Fields))
+	if err != nil {
+		return nil, err
+	}
+	rec, err := m.catalogue.CreateModel(tenant, c.ID, &c.Fields, ctx.at)
+	if err != nil {
+		return nil, err
+	}
+	m.start(rec, actors.Birth{ID: rec.ID, Spec: spec, JSON: stateOf(&c.Fields), Index: ctx.index})
+	return &rec.Model, nil
+}
+
+// stateOf returns the state that the fields bring, nil when they bring none.
+func stateOf(f *catalogue.ModelFields) []byte {
+	if absent(f.ModelState) {
+		return nil
+	}
+	return f.ModelState
+}
+
+// start gives a model its actor.
+func (m *machine) start(rec *catalogue.ModelRecord, b actors.Birth) {
+	t := m.tenants[rec.TenantID]
+	mr := &modelRuntime{id: rec.ID, tenantID: rec.TenantID, ordinal: t.Ordinal, handle: m.actors.Spawn(b)}
+	mr.set(rec, b.Spec)
+	t.models[rec.ID] = mr
+	m.directory.put(rec.ID, mr)
+}
+
+// retire ends a model's actor and drops its versions after it.
+func (m *machine) retire(ctx *entryContext, t *tenantRuntime, id string) {
+	mr := t.models[id]
+	delete(t.models, id)
+	m.directory.put(id, nil)
+	mr.handle.Stop(ctx.pending, func() {
+		if err := m.history.DeleteStates(t.Ordinal, id); err != nil {
+			m.halt(err, "cannot delete the versions of model %s", id)
+		}
+	})
+}
+
+// applyUpdateModel checks again what the proposer checked: another update may
+// have come between.
+func applyUpdateModel(m *machine, ctx *entryContext, tenant string, c command.UpdateModel) (*catalogue.Model, error) {
+	_, mr, err := m.runtime(tenant, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkUpdate(&mr.record.Load().Model, &c.Fields); err != nil {
+		return nil, err
+	}
+	rec, err := m.catalogue.UpdateModel(tenant, c.ID, &c.Fields, ctx.at)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Fields.Relearns() {
+		mr.record.Store(rec)
+		return &rec.Model, nil
+	}
+	spec, err := specOf(&rec.Model)
+	if err != nil {
+		return nil, err
+	}
+	mr.set(rec, spec)
+	mr.handle.Send(&actors.Configure{Index: ctx.index, Spec: spec, JSON: stateOf(&c.Fields), Pending: ctx.pending})
+	return &rec.Model, nil
+}
+
+func applyDeleteModel(m *machine, ctx *entryContext, tenant string, c command.DeleteModel) (nothing, error) {
+	if _, err := m.catalogue.DeleteModel(tenant, c.ID); err != nil {
+		return nothing{}, err
+	}
+	m.retire(ctx, m.tenants[tenant], c.ID)
+	return nothing{}, nil
+}
+
+func applyInstallTraining(m *machine, ctx *entryContext, tenant string, c command.InstallTraining) (*catalogue.Model, error) {
+	t, mr, err := m.runtime(tenant, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	old := mr.record.Load()
+	rec, err := m.catalogue.InstallTraining(tenant, c.ID, c.Revision, c.Metrics, c.SampleCount, ctx.at)
+	if err != nil {
+		return nil, err
+	}
+	m.keepUnkept(ctx, t, mr, old)
+	mr.record.Store(rec)
+	if c.State == nil {
+		m.keep(ctx, t, mr, rec.Version)
+	} else {
+		m.saver(t, c.ID, rec.Version)(c.State)
+		mr.handle.Send(&actors.Install{
+			Index: ctx.index, State: func() ([]byte, error) { return c.State, nil },
+			Since: m.since(ctx, t.Ordinal, c.Through), Pending: ctx.pending,
+		})
+	}
+	m.dropOldVersions(t, old, rec)
+	return &rec.Model, nil
+}
+
+func applyResetLearning(m *machine, ctx *entryContext, tenant string, c command.ModelRef) (*catalogue.Model, error) {
+	t, mr, err := m.runtime(tenant, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	old := mr.record.Load()
+	if err := resettable(&old.Model); err != nil {
+		return nil, err
+	}
+	rec, err := m.catalogue.ResetLearning(tenant, c.ID, ctx.at)
+	if err != nil {
+		return nil, err
+	}
+	mr.record.Store(rec)
+	mr.handle.Send(&actors.Reset{Index: ctx.index, Keep: m.saver(t, c.ID, old.Version), Pending: ctx.pending})
+	m.keep(ctx, t, mr, rec.Version)
+	m.dropOldVersions(t, old, rec)
+	return &rec.Model, nil
+}
+
+func applyRestoreVersion(m *machine, ctx *entryContext, tenant string, c command.RestoreVersion) (*catalogue.Model, error) {
+	t, mr, err := m.runtime(tenant, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	old := mr.record.Load()
+	rec, err := m.catalogue.RestoreVersion(tenant, c.ID, c.Version, ctx.at)
+	if err != nil {
+		return nil, err
+	}
+	m.keepUnkept(ctx, t, mr, old)
+	mr.record.Store(rec)
+	mr.handle.Send(&actors.Install{Index: ctx.index, State: m.loader(t, c.ID, c.Version), Pending: ctx.pending})
+	m.keep(ctx, t, mr, rec.Version)
+	m.dropOldVersions(t, old, rec)
+	return &rec.Model, nil
+}

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"sync"
+	"time"
+
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/decision"
+)
+
+// keyPrefix starts every raw API key, so that one that leaked is recognised.
+const keyPrefix = "prk_"
+
+// shownPrefix is how many characters of a raw key its listing shows.
+const shownPrefix = 8
+
+// operator recognises the operator's key.
+type operator struct {
+	set  bool
+	hash [sha256.Size]byte
+}
+
+func newOperator(key string) *operator {
+	return &operator{set: key != "", hash: sha256.Sum256([]byte(key))}
+}
+
+func (o *operator) is(raw []byte) bool {
+	sum := sha256.Sum256(raw)
+	return o.set && subtle.ConstantTimeCompare(sum[:], o.hash[:]) == 1
+}
+
+// peppered makes key hashes under one pepper. The hashers are pooled: setting
+// one up costs more than a hash.
+type peppered struct {
+	secret []byte
+	pool   sync.Pool
+}
+
+type hasher struct {
+	mac hash.Hash
+	sum []byte
+}
+
+func (d *directory) setPepper(pepper string) {
+	if pepper == "" {
+		return
+	}
+	secret, err := hex.DecodeString(pepper)
+	if err != nil {
+		return // settings come from our own command
+	}
+	p := &peppered{secret: secret}
+	p.pool.New = func() any { return &hasher{mac: hmac.New(sha256.New, secret), sum: make([]byte, 0, sha256.Size)} }
+	d.pepper.Store(p)
+}
+
+// hash returns the HMAC-SHA-256 of a raw key. It does not allocate.
+func (p *peppered) hash(raw []byte) (sum catalogue.KeyHash) {
+	h := p.pool.Get().(*hasher)
+	h.mac.Reset()
+	_, _ = h.mac.Write(raw)
+	h.sum = h.mac.Sum(h.sum[:0])
+	copy(sum[:], h.sum)
+	p.pool.Put(h)
+	return sum
+}
+
+// derive returns a raw key's secret for an idempotency key: the same request
+// again must show the same key, which is stored nowhere.
+func (p *peppered) derive(tenant, idempotencyKey string) []byte {
+	mac := hmac.New(sha256.New, p.secret)
+	for _, s := range []string{"api-key", tenant, idempotencyKey} {
+		_, _ = mac.Write([]byte(s))
+		_, _ = mac.Write([]byte{0})
+	}
+	return mac.Sum(nil)
+}
+
+// Authenticate finds the principal of a raw key; ok is false for an unknown,
+// revoked or expired one. Keys are found by their hash, so the time it takes
+// tells nothing about any key's characters.
+func (e *Engine) Authenticate(raw []byte) (p Principal, ok bool) {
+	d := &e.machine.directory
+	if e.operator.is(raw) {
+		return Principal{Role: decision.RoleOperator, KeyName: "operator"}, true
+	}
+	pepper, all := d.pepper.Load(), d.principals.Load()
+	if pepper == nil || all == nil || len(raw) == 0 {
+		return Principal{}, false
+	}
+	found := (*all)[pepper.hash(raw)]
+	if found == nil || (found.ExpiresAt != 0 && decision.TimeOf(time.Now()) >= found.ExpiresAt) {
+		return Principal{}, false
+	}
+	return Principal{TenantID: found.TenantID, KeyID: found.KeyID, KeyName: found.KeyName, Role: found.Role}, true
+}
+
+// newRawKey makes a raw key: 256 random bits, or those derived from the
+// request's idempotency key.
+func (p *peppered) newRawKey(w *Write) string {
+	secret := make([]byte, sha256.Size)
+	_, _ = rand.Read(secret) // never fails since Go 1.24
+	if w.IdempotencyKey != "" {
+		secret = p.derive(w.Principal.TenantID, w.IdempotencyKey)
+	}
+	return keyPrefix + base64.RawURLEncoding.EncodeToString(secret)
+}

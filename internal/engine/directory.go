@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"maps"
+	"sync/atomic"
+
+	"github.com/praetor-engine/praetor/actors"
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/learn"
+	"github.com/praetor-engine/praetor/internal/learn/types"
+)
+
+// directory is what every request looks up: keys and models. Its maps are
+// immutable and replaced whole when a key or a model comes or goes, so looking
+// up takes no lock; what changes often hangs behind a pointer of the entry.
+type directory struct {
+	principals atomic.Pointer[map[catalogue.KeyHash]*catalogue.Principal]
+	pepper     atomic.Pointer[peppered]
+	models     atomic.Pointer[map[string]*modelRuntime]
+	tenants    atomic.Pointer[map[string]catalogue.Tenant]
+}
+
+// modelRuntime is a model in this process: its actor and its metadata.
+type modelRuntime struct {
+	id       string
+	tenantID string
+	ordinal  uint32 // of the tenant
+	handle   *actors.Model
+	record   atomic.Pointer[catalogue.ModelRecord]
+	spec     learn.Spec // of the apply goroutine
+	learns   bool       // of the apply goroutine: outcomes concern it
+}
+
+func (mr *modelRuntime) set(rec *catalogue.ModelRecord, spec learn.Spec) {
+	mr.record.Store(rec)
+	mr.spec = spec
+	t, ok := types.Of(spec.Type)
+	mr.learns = ok && t.Learns(&spec)
+}
+
+// model finds a tenant's model; another tenant's is as good as absent.
+func (d *directory) model(tenantID, id string) (*modelRuntime, error) {
+	if all := d.models.Load(); all != nil {
+		if mr := (*all)[id]; mr != nil && mr.tenantID == tenantID {
+			return mr, nil
+		}
+	}
+	return nil, decision.Errorf(decision.KindNotFound, "algorithm model %q does not exist", id)
+}
+
+// put adds (or with nil removes) a model.
+func (d *directory) put(id string, mr *modelRuntime) {
+	next := map[string]*modelRuntime{}
+	if old := d.models.Load(); old != nil {
+		next = maps.Clone(*old)
+	}
+	if mr == nil {
+		delete(next, id)
+	} else {
+		next[id] = mr
+	}
+	d.models.Store(&next)
+}
+
+// tenant finds a tenant.
+func (d *directory) tenant(id string) (catalogue.Tenant, error) {
+	if all := d.tenants.Load(); all != nil {
+		if t, ok := (*all)[id]; ok {
+			return t, nil
+		}
+	}
+	return catalogue.Tenant{}, decision.Errorf(decision.KindNotFound, "tenant %q does not exist", id)
+}
+
+// clear forgets everything but the pepper.
+func (d *directory) clear() {
+	d.principals.Store(nil)
+	d.models.Store(nil)
+	d.tenants.Store(nil)
+}
+
+func (m *machine) refreshTenants() {
+	next := make(map[string]catalogue.Tenant, len(m.tenants))
+	for id, t := range m.tenants {
+		next[id] = t.Tenant
+	}
+	m.directory.tenants.Store(&next)
+}
+
+func (m *machine) refreshKeys() {
+	principals := m.catalogue.Principals()
+	m.directory.principals.Store(&principals)
+}

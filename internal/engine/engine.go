@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/praetor-engine/praetor/actors"
+	"github.com/praetor-engine/praetor/cluster"
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/command"
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/history"
+)
+
+// Config is what an engine is opened with.
+type Config struct {
+	Cluster cluster.Config
+	// Limits are what this node proposes as the replicated bounds when it
+	// leads; every node then uses the leader's.
+	Limits Limits
+	// OperatorKey is the operator's key; empty: nobody is the operator.
+	OperatorKey string
+	// TrainWorkers is how many trainings run at a time on this node.
+	TrainWorkers int
+}
+
+// Limits bound what is kept. All are per tenant but MaxAnswerBytes.
+type Limits struct {
+	MaxHistoryRows      int64 // interactions
+	MaxHistoryDays      int64 // age of interactions, in days
+	MaxSummaryCustomers int64 // customers with summaries in memory
+	MaxAnswerBytes      int64 // memory of the answers to idempotency keys
+}
+
+// DefaultConfig returns the defaults for a one-node engine in a directory.
+func DefaultConfig(dataDir string) Config {
+	c := cluster.DefaultConfig()
+	c.DataDir = dataDir
+	h := history.DefaultLimits()
+	return Config{
+		Cluster: c,
+		Limits: Limits{
+			MaxHistoryRows: h.MaxRows, MaxHistoryDays: int64(h.MaxAge / day),
+			MaxSummaryCustomers: h.MaxCustomers, MaxAnswerBytes: catalogue.DefaultMaxAnswerBytes,
+		},
+		TrainWorkers: 1,
+	}
+}
+
+// Validate names every problem of the configuration.
+func (c *Config) Validate() error {
+	var errs []error
+	errs = append(errs, c.Cluster.Validate())
+	for name, v := range map[string]int64{
+		"MaxHistoryRows": c.Limits.MaxHistoryRows, "MaxHistoryDays": c.Limits.MaxHistoryDays,
+		"MaxSummaryCustomers": c.Limits.MaxSummaryCustomers, "MaxAnswerBytes": c.Limits.MaxAnswerBytes,
+		"TrainWorkers": int64(c.TrainWorkers),
+	} {
+		if v < 1 {
+			errs = append(errs, fmt.Errorf("engine: %s must be at least 1, got %d", name, v))
+		}
+	}
+	if n := len(c.OperatorKey); n > 0 && n < minOperatorKey {
+		errs = append(errs, fmt.Errorf("engine: the operator key must have at least %d characters, got %d", minOperatorKey, n))
+	}
+	return errors.Join(errs...)
+}
+
+// minOperatorKey is the shortest operator key: 128 bits in hexadecimal would
+// have 32 characters; half of it still cannot be guessed over a network.
+const minOperatorKey = 16
+
+// Engine is one node: its replicated state and the use cases on it.
+type Engine struct {
+	config   Config
+	log      zerolog.Logger
+	node     *cluster.Node
+	machine  *machine
+	operator *operator
+	jobs     *jobs
+	faults   faultCounter
+
+	stop    context.CancelFunc // of the background work
+	working sync.WaitGroup
+}
+
+// Open starts an engine: it restores what its data directory holds, joins or
+// makes its cluster, and returns while that catches up; Ready tells when it has.
+func Open(config Config, log zerolog.Logger) (*Engine, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	options := history.DefaultOptions()
+	options.Logger = log
+	options.Limits = historyLimits(config.settings(""))
+	store, err := history.Open(filepath.Join(config.Cluster.DataDir, "history"), options)
+	if err != nil {
+		return nil, fmt.Errorf("engine: open the history: %w", err)
+	}
+	e := &Engine{config: config, log: log, operator: newOperator(config.OperatorKey)}
+	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)
+	e.jobs = newJobs(config.TrainWorkers)
+	if e.node, err = cluster.Open(config.Cluster, e.machine, log); err != nil {
+		_ = e.machine.close()
+		return nil, fmt.Errorf("engine: open the log: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e.stop = cancel
+	e.working.Go(func() { e.settle(ctx) })
+	return e, nil
+}
+
+// Close stops the trainings, hands leadership over, and closes what is open.
+// ctx bounds the graceful part.
+func (e *Engine) Close(ctx context.Context) error {
+	e.stop()
+	e.jobs.close()
+	e.working.Wait()
+	err := e.node.Close(ctx)
+	return errors.Join(err, e.machine.close())
+}
+
+// close ends the actors and closes the history; the log must be closed before.
+func (m *machine) close() error {
+	m.progress.close()
+	err := m.clear()
+	m.actors.Close()
+	return errors.Join(err, m.history.Close())
+}
+
+// settleInterval is how often a node looks whether it leads and the replicated
+// settings are still to be proposed.
+const settleInterval = 20 * time.Millisecond
+
+// settle proposes the replicated settings once: with a new pepper in a new
+// cluster, else when the leader's configuration has other limits.
+func (e *Engine) settle(ctx context.Context) {
+	tick := time.NewTicker(settleInterval)
+	defer tick.Stop()
+	for {
+		if e.node.IsLeader() && e.node.Ready() == nil {
+			err := e.proposeSettings(ctx)
+			if err == nil {
+				return
+			}
+			e.log.Warn().Err(err).Msg("cannot propose the settings; trying again")
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (e *Engine) proposeSettings(ctx context.Context) error {
+	e.machine.mu.RLock()
+	have := e.machine.catalogue.Settings()
+	e.machine.mu.RUnlock()
+	pepper := have.Pepper
+	if pepper == "" {
+		raw := make([]byte, 32)
+		_, _ = rand.Read(raw) // never fails since Go 1.24
+		pepper = hex.EncodeToString(raw)
+	}
+	want := e.config.settings(pepper)
+	if have == want {
+		return nil
+	}
+	_, _, err := do[nothing](ctx, e, &command.Header{Kind: command.KindSetSettings}, command.SetSettings{Settings: want})
+	return err
+}
+
+func (c *Config) settings(pepper string) catalogue.Settings {
+	return catalogue.Settings{
+		Pepper: pepper, MaxHistoryRows: c.Limits.MaxHistoryRows, MaxHistoryDays: c.Limits.MaxHistoryDays,
+		MaxSummaryCustomers: c.Limits.MaxSummaryCustomers, MaxAnswerBytes: c.Limits.MaxAnswerBytes,
+	}
+}
+
+// Ready is nil when the node has restored, caught up, knows a leader, and the
+// cluster's settings are there.
+func (e *Engine) Ready() error {
+	if err := e.node.Ready(); err != nil {
+		return err
+	}
+	if e.machine.directory.pepper.Load() == nil {
+		return decision.Errorf(decision.KindUnavailable, "the cluster has no settings yet")
+	}
+	return nil
+}
+
+// Stale reports that no leader is known: scores come from the last state.
+func (e *Engine) Stale() bool { return e.node.Stale() }
+
+// AppliedIndex returns the log index up to which everything is visible to reads.
+func (e *Engine) AppliedIndex() uint64 { return e.machine.progress.visible.Load() }
+
+// WaitApplied returns when everything up to the log index is visible, or ctx
+// ends.
+func (e *Engine) WaitApplied(ctx context.Context, index uint64) error {
+	return e.machine.progress.wait(ctx, index)
+}
+
+// Barrier returns when every write acknowledged before, on any node, is visible
+// here.
+func (e *Engine) Barrier(ctx context.Context) error {
+	if err := e.node.Barrier(ctx); err != nil {
+		return err
+	}
+	return e.WaitApplied(ctx, e.node.AppliedIndex())
+}
+
+// TakeSnapshot takes a snapshot now.
+func (e *Engine) TakeSnapshot(ctx context.Context) error { return e.node.Snapshot(ctx) }
+
+// ClusterStatus returns the cluster as this node sees it.
+func (e *Engine) ClusterStatus() ClusterStatus {
+	s := e.node.Status()
+	out := ClusterStatus{Leader: s.Leader, Term: s.Term, AppliedIndex: s.AppliedIndex, Nodes: []NodeStatus{}}
+	for _, n := range s.Nodes {
+		out.Nodes = append(out.Nodes, NodeStatus(n))
+	}
+	return out
+}

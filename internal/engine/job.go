@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/praetor-engine/praetor/internal/decision"
+)
+
+// maxJobsKept is how many jobs are remembered after their end, the newest.
+const maxJobsKept = 1000
+
+// maxJobsQueued is how many jobs may wait for a worker.
+const maxJobsQueued = 100
+
+// jobs runs the background work of this node. A job is known to the node that
+// runs it and forgotten by a restart: what it achieves is in the log.
+type jobs struct {
+	mu       sync.Mutex
+	byID     map[string]*job
+	order    []*job          // oldest first
+	training map[string]*job // model id → its training under way
+	slots    chan struct{}
+	working  sync.WaitGroup
+	ctx      context.Context
+	stop     context.CancelFunc
+	sequence uint64
+}
+
+// job is one training.
+type job struct {
+	id       string
+	tenant   string
+	model    string
+	sequence uint64
+	cancel   context.CancelFunc
+	done     chan struct{} // closed at the end; then result, receipt and err stand
+	result   TrainResult
+	receipt  Receipt
+	err      error
+
+	mu       sync.Mutex
+	status   JobStatus
+	progress float64
+	created  decision.Time
+	finished decision.Time
+}
+
+func newJobs(workers int) *jobs {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &jobs{
+		byID: map[string]*job{}, training: map[string]*job{}, slots: make(chan struct{}, workers), ctx: ctx, stop: cancel,
+	}
+}
+
+// start queues work for a model that has none under way.
+func (s *jobs) start(tenant, model string, work func(context.Context, *job) error) (*job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return nil, decision.Errorf(decision.KindUnavailable, "the node is stopping")
+	}
+	if running := s.training[model]; running != nil {
+		return nil, decision.Errorf(decision.KindConflict, "the model is being trained already, by job %s", running.id)
+	}
+	if len(s.training) >= maxJobsQueued+cap(s.slots) {
+		return nil, decision.Errorf(decision.KindUnavailable, "%d trainings wait already", maxJobsQueued)
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.sequence++
+	j := &job{
+		id: newID("job"), tenant: tenant, model: model, sequence: s.sequence, cancel: cancel,
+		done: make(chan struct{}), status: JobQueued, created: decision.TimeOf(time.Now()),
+	}
+	s.byID[j.id], s.training[model] = j, j
+	s.order = append(s.order, j)
+	s.forget()
+	s.working.Go(func() { s.run(ctx, j, work) })
+	return j, nil
+}
+
+func (s *jobs) run(ctx context.Context, j *job, work func(context.Context, *job) error) {
+	defer j.cancel()
+	select {
+	case s.slots <- struct{}{}:
+		j.set(JobRunning)
+		j.err = guarded(ctx, j, work)
+		<-s.slots
+	case <-ctx.Done():
+		j.err = ctx.Err()
+	}
+	s.mu.Lock()
+	delete(s.training, j.model)
+	s.mu.Unlock()
+	j.finish()
+}
+
+// guarded runs the work; a panic of a trainer fails its job and nothing else.
+func guarded(ctx context.Context, j *job, work func(context.Context, *job) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &decision.Error{Kind: decision.KindInternal, Op: "engine.train", Msg: "the training failed", Err: fmt.Errorf("panic: %v", r)}
+		}
+	}()
+	return work(ctx, j)
+}
+
+// forget drops the oldest finished jobs beyond the bound.
+func (s *jobs) forget() {
+	for len(s.order) > maxJobsKept && s.order[0].snapshot().FinishedAt != 0 {
+		delete(s.byID, s.order[0].id)
+		s.order = s.order[1:]
+	}
+}
+
+// close cancels every job and waits for their ends.
+func (s *jobs) close() {
+	s.mu.Lock()
+	s.stop()
+	s.mu.Unlock()
+	s.working.Wait()
+}
+
+func (s *jobs) find(tenant, id string) (*job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j := s.byID[id]; j != nil && j.tenant == tenant {
+		return j, nil
+	}
+	return nil, decision.Errorf(decision.KindNotFound, "job %q does not exist on this node", id)
+}
+
+func (j *job) set(status JobStatus) {
+	j.mu.Lock()
+	j.status = status
+	j.mu.Unlock()
+}
+
+// report notes the share done.
+func (j *job) report(done float64) {
+	j.mu.Lock()
+	j.progress = min(max(done, 0), 1)
+	j.mu.Unlock()
+}
+
+func (j *job) finish() {
+	if errors.Is(j.err, context.Canceled) {
+		j.err = &decision.Error{Kind: decision.KindConflict, Reason: "cancelled", Msg: "the training was cancelled", Err: j.err}
+		j.set(JobCancelled)
+	} else if j.err != nil {
+		j.set(JobFailed)
+	} else {
+		j.report(1)
+		j.set(JobSucceeded)
+	}
+	j.mu.Lock()
+	j.finished = decision.TimeOf(time.Now())
+	j.mu.Unlock()
+	close(j.done)
+}
+
+// snapshot returns the job as the API shows it.
+func (j *job) snapshot() Job {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := Job{
+		ID: j.id, ModelID: j.model, Kind: "train", Status: j.status, Progress: j.progress,
+		CreatedAt: j.created, FinishedAt: j.finished,
+	}
+	if j.finished == 0 {
+		return out
+	}
+	if j.err != nil {
+		out.Error = jobError(j.err)
+	} else {
+		out.Metrics, out.Version = &j.result.Metrics, j.result.Model.Version
+	}
+	return out
+}
+
+// jobError is what a client may know of a job's failure.
+func jobError(err error) *JobError {
+	out := &JobError{Code: decision.KindOf(err).String(), Message: "the training failed"}
+	var e *decision.Error
+	if errors.As(err, &e) && e.Msg != "" {
+		out.Message = e.Msg
+	}
+	return out
+}
+
+// Job returns a job of this node.
+func (e *Engine) Job(tenant, id string) (Job, error) {
+	j, err := e.jobs.find(tenant, id)
+	if err != nil {
+		return Job{}, err
+	}
+	return j.snapshot(), nil
+}
+
+// Jobs lists a tenant's jobs on this node.
+func (e *Engine) Jobs(tenant string, page Page) (List[Job], error) {
+	if err := checkLimit(page.Limit); err != nil {
+		return List[Job]{}, err
+	}
+	after, err := parseCursor(page.Cursor)
+	if err != nil {
+		return List[Job]{}, err
+	}
+	e.jobs.mu.Lock()
+	var all []*job
+	for _, j := range e.jobs.order {
+		if j.tenant == tenant {
+			all = append(all, j)
+		}
+	}
+	e.jobs.mu.Unlock()
+	list := List[Job]{Items: []Job{}, Total: int64(len(all))}
+	slices.SortFunc(all, func(a, b *job) int { return cmp.Compare(b.sequence, a.sequence) })
+	for _, j := range all {
+		if after != 0 && j.sequence >= after {
+			continue
+		}
+		if len(list.Items) == page.Limit {
+			list.HasMore = true
+			break
+		}
+		list.Items = append(list.Items, j.snapshot())
+		list.Cursor = formatCursor(j.sequence)
+	}
+	if !list.HasMore {
+		list.Cursor = ""
+	}
+	return list, nil
+}
+
+// CancelJob asks a job to end and returns it as it then is; one that has ended
+// stays as it is.
+func (e *Engine) CancelJob(tenant, id string) (Job, error) {
+	j, err := e.jobs.find(tenant, id)
+	if err != nil {
+		return Job{}, err
+	}
+	j.cancel()
+	return j.snapshot(), nil
+}

@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/praetor-engine/praetor/actors"
+	"github.com/praetor-engine/praetor/cluster"
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/command"
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/history"
+	"github.com/praetor-engine/praetor/internal/wire"
+)
+
+// machine is what the log drives: the catalogue, the history and the model
+// actors. Everything but what its comment says otherwise belongs to the apply
+// goroutine.
+type machine struct {
+	// mu lets lists read the catalogue while the log goes on. The apply
+	// goroutine, its only writer, takes it to write and not to read.
+	mu        sync.RWMutex
+	catalogue *catalogue.Catalogue
+	history   *history.Store // reads are safe from any goroutine
+	actors    *actors.System
+	directory directory // reads are safe from any goroutine
+	progress  *progress // reads are safe from any goroutine
+	tenants   map[string]*tenantRuntime
+	log       zerolog.Logger
+}
+
+// tenantRuntime is what applying outcomes needs of a tenant.
+type tenantRuntime struct {
+	catalogue.Tenant
+	models map[string]*modelRuntime
+	batch  []decision.Outcome // recorded by this entry, not yet sent to the actors
+}
+
+// reply is what applying one command gives its proposer.
+type reply struct {
+	value    any    // nil when body is set
+	body     []byte // the value of the first answer to the idempotency key, JSON
+	replayed bool
+	err      error
+}
+
+func newMachine(store *history.Store, system *actors.System, log zerolog.Logger) *machine {
+	return &machine{
+		catalogue: catalogue.New(), history: store, actors: system, log: log,
+		progress: newProgress(), tenants: map[string]*tenantRuntime{},
+	}
+}
+
+// entryContext is what the commands of one log entry share.
+type entryContext struct {
+	index     uint64
+	at        decision.Time
+	batch     *history.Batch
+	recorded  uint32 // outcomes so far
+	pending   *actors.Pending
+	committed chan struct{} // closed when batch is
+}
+
+// Apply applies one log entry; a storage error ends the process (see halt).
+func (m *machine) Apply(e *cluster.Entry) cluster.Applied {
+	ctx := &entryContext{
+		index: e.Index, at: decision.Time(e.At),
+		batch: m.history.Begin(e.Index, e.At), pending: actors.NewPending(), committed: make(chan struct{}),
+	}
+	results := make([]any, len(e.Commands))
+	for i, c := range e.Commands {
+		results[i] = m.applyCommand(ctx, c)
+	}
+	m.flush(ctx)
+	if err := ctx.batch.Commit(); err != nil {
+		m.halt(err, "cannot store log entry %d", e.Index)
+	}
+	close(ctx.committed)
+	ctx.pending.Done()
+	return cluster.Applied{Results: results, Done: m.progress.track(e.Index, ctx.pending.Passed())}
+}
+
+func (m *machine) applyCommand(ctx *entryContext, c string) any {
+	r := wire.NewReader(c)
+	h := command.ReadHeader(&r)
+	if err := r.Err(); err != nil {
+		return &reply{err: &decision.Error{Kind: decision.KindInternal, Op: "engine.Apply", Msg: "the command cannot be read", Err: err}}
+	}
+	if h.Kind == command.KindRecord {
+		return m.applyRecord(ctx, &h, &r)
+	}
+	m.flush(ctx) // what was recorded before comes before
+	return m.applyOnce(ctx, &h, r.Rest())
+}
+
+// applyOnce applies a command other than Record, unless its idempotency key has
+// an answer already.
+func (m *machine) applyOnce(ctx *entryContext, h *command.Header, payload string) *reply {
+	var key catalogue.AnswerKey
+	ordinal := m.ordinal(h.Tenant)
+	if h.IdempotencyKey != "" {
+		key = catalogue.KeyOf(ordinal, "request", h.IdempotencyKey)
+		first, err := m.catalogue.Answers().Find(key, h.Fingerprint, ctx.at)
+		if err != nil {
+			return &reply{err: err}
+		}
+		if first != nil {
+			return &reply{body: first.Body, replayed: true}
+		}
+	}
+	apply, ok := appliers[h.Kind]
+	if !ok {
+		return &reply{err: decision.Errorf(decision.KindInternal, "command kind %d is not known to this build", h.Kind)}
+	}
+	m.mu.Lock()
+	value, err := apply(m, ctx, h, payload)
+	m.mu.Unlock()
+	if err != nil {
+		return &reply{err: err}
+	}
+	if h.IdempotencyKey != "" {
+		body, err := json.Marshal(value)
+		if err != nil {
+			return &reply{err: fmt.Errorf("engine: encode the answer of command kind %d: %w", h.Kind, err)}
+		}
+		m.catalogue.Answers().Add(&catalogue.Answer{Key: key, Tenant: ordinal, Fingerprint: h.Fingerprint, At: ctx.at, Body: body})
+	}
+	return &reply{value: value}
+}
+
+// ordinal returns a tenant's number, 0 for the operator's own commands.
+func (m *machine) ordinal(tenantID string) uint32 {
+	t, _ := m.catalogue.Tenant(tenantID)
+	return t.Ordinal
+}
+
+// flush sends what the entry recorded so far to the learning models.
+func (m *machine) flush(ctx *entryContext) {
+	for _, t := range m.tenants { // a model sees its tenant's batches alone, so the order is free
+		batch := t.batch
+		if len(batch) == 0 {
+			continue
+		}
+		t.batch = nil
+		for _, mr := range t.models {
+			if mr.learns {
+				mr.handle.Send(&actors.Observe{Index: ctx.index, Outcomes: batch, Pending: ctx.pending})
+			}
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/praetor-engine/praetor/actors"
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/learn"
+)
+
+// Scorer scores with one model as it was published when the Scorer was made.
+type Scorer struct {
+	model     *catalogue.Model
+	published *actors.Published
+	inputs    []string // the interaction features that are inputs of the model
+	history   summaries
+	ordinal   uint32 // of the tenant
+}
+
+// summaries is what scoring reads of the history.
+type summaries interface {
+	Summary(tenant uint32, customer, offer string) (decision.Summary, bool)
+}
+
+// Scorer finds a model that may be scored. It takes no lock and does not
+// allocate.
+func (e *Engine) Scorer(tenant, id string) (Scorer, error) {
+	mr, err := e.machine.directory.model(tenant, id)
+	if err != nil {
+		return Scorer{}, err
+	}
+	m := &mr.record.Load().Model
+	if !m.Status.Scores() {
+		return Scorer{}, decision.Errorf(decision.KindConflict, "the model is %s; only draft and active models score", m.Status)
+	}
+	p := mr.handle.Published()
+	if p.Fault != nil {
+		return Scorer{}, p.Fault.Err()
+	}
+	return Scorer{model: m, published: p, inputs: p.Spec.InteractionInputs, history: e.machine.history, ordinal: mr.ordinal}, nil
+}
+
+// Model returns the scored model's metadata.
+func (s *Scorer) Model() *catalogue.Model { return s.model }
+
+// Score scores one row as of the time at. For a bandit without an offer it
+// chooses the best arm: the arms' scores are appended to arms, and best is the
+// chosen one's index, −1 when there is no arm yet and the score is a draw from
+// the prior.
+func (s *Scorer) Score(req *learn.Request, at decision.Time, scratch *RankScratch, res *learn.Result, arms []learn.ArmScore) (_ []learn.ArmScore, best int) {
+	res.Clear()
+	bandit, ok := s.published.View.(learn.ArmView)
+	if !ok {
+		if len(s.inputs) > 0 && req.CustomerID != "" {
+			if h, ok := s.history.Summary(s.ordinal, req.CustomerID, req.OfferID); ok {
+				scratch.row = h.AppendFeatures(append(scratch.row[:0], req.Row...), s.inputs, int64(at)).Sort()
+				req.Row = scratch.row
+			}
+		}
+		s.published.View.Score(req, res)
+		return arms, -1
+	}
+	if req.OfferID != "" {
+		bandit.Score(req, res)
+		if req.Explain {
+			arms = bandit.ScoreArms(nil, req.Rand, arms)
+		}
+		return arms, -1
+	}
+	arms = bandit.ScoreArms(nil, req.Rand, arms)
+	if len(arms) == 0 {
+		bandit.Score(req, res)
+		return arms, -1
+	}
+	for i := range arms {
+		if arms[i].Score > arms[best].Score {
+			best = i
+		}
+	}
+	res.Score = arms[best].Score
+	return arms, best
+}
+
+// RankScratch is the reusable memory of Score and RankOffers.
+type RankScratch struct {
+	row  decision.Row
+	ids  []string
+	arms []learn.ArmScore
+	res  learn.Result
+}
+
+// RankOffers scores the offers for one customer and sorts them by score, ties
+// in the order of the request. base is the merged row of customer and context;
+// an offer's attributes win over it. The result is appended to dst.
+func (s *Scorer) RankOffers(customerID string, base decision.Row, offers []Offer, at decision.Time, rng *rand.Rand, scratch *RankScratch, dst []OfferScore) []OfferScore {
+	from := len(dst)
+	bandit, isBandit := s.published.View.(learn.ArmView)
+	if isBandit {
+		scratch.ids = scratch.ids[:0]
+		for i := range offers {
+			scratch.ids = append(scratch.ids, offers[i].ID)
+		}
+		scratch.arms = bandit.ScoreArms(scratch.ids, rng, scratch.arms)
+	}
+	for i := range offers {
+		score := OfferScore{Index: i}
+		if customerID != "" {
+			score.History, score.HasHistory = s.history.Summary(s.ordinal, customerID, offers[i].ID)
+		}
+		if isBandit {
+			score.Score, score.Propensity, score.HasPropensity = scratch.arms[i].Score, scratch.arms[i].Propensity, true
+		} else {
+			s.scoreOffer(customerID, base, &offers[i], at, rng, scratch, &score)
+		}
+		dst = append(dst, score)
+	}
+	slices.SortStableFunc(dst[from:], func(a, b OfferScore) int { return cmp.Compare(b.Score, a.Score) })
+	return dst
+}
+
+func (s *Scorer) scoreOffer(customerID string, base decision.Row, offer *Offer, at decision.Time, rng *rand.Rand, scratch *RankScratch, score *OfferScore) {
+	scratch.row = decision.AppendMerged(scratch.row[:0], base, offer.Attributes)
+	if score.HasHistory && len(s.inputs) > 0 {
+		scratch.row = score.History.AppendFeatures(scratch.row, s.inputs, int64(at)).Sort()
+	}
+	scratch.res.Clear()
+	req := learn.Request{Row: scratch.row, CustomerID: customerID, OfferID: offer.ID, Rand: rng}
+	s.published.View.Score(&req, &scratch.res)
+	score.Score = scratch.res.Score
+}

@@ -1,0 +1,317 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/praetor-engine/praetor/actors"
+	"github.com/praetor-engine/praetor/cluster"
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/history"
+	"github.com/praetor-engine/praetor/internal/wire"
+	"github.com/praetor-engine/praetor/snapshot"
+)
+
+// The sections of a snapshot.
+const (
+	sectionRegistry  = "registry"  // JSON: package catalogue
+	sectionAnswers   = "answers"   // package catalogue
+	sectionModels    = "models"    // below
+	sectionSummaries = "summaries" // package history
+	dirHistory       = "history"   // a checkpoint of the history's database
+)
+
+// The models' section: a version byte, a count, then per model its id, a byte
+// (0 a state follows, 1 a fault), and the state, or the fault's log index and
+// reason.
+const modelsVersion = 1
+
+// minModelSize is the encoded size of the smallest model.
+const minModelSize = 3
+
+// machineCapture is the machine as of one log index.
+type machineCapture struct {
+	machine   *machine
+	catalogue *catalogue.Capture
+	history   *history.Capture
+	models    []capturedModel
+}
+
+type capturedModel struct {
+	id    string
+	state <-chan actors.Captured
+	model *actors.Model
+}
+
+// Capture posts a marker into every mailbox and takes the rest by reference:
+// the order of the mailboxes makes the cut exact, and nothing waits.
+func (m *machine) Capture(uint64) (cluster.Capture, error) {
+	c := &machineCapture{machine: m, catalogue: m.catalogue.Capture(), history: m.history.Capture()}
+	for _, t := range m.tenants {
+		for _, mr := range t.models {
+			c.models = append(c.models, capturedModel{mr.id, mr.handle.Capture(), mr.handle})
+		}
+	}
+	slices.SortFunc(c.models, func(a, b capturedModel) int { return strings.Compare(a.id, b.id) })
+	return c, nil
+}
+
+// Persist writes the snapshot. The history's checkpoint comes last: when every
+// actor has answered, every version it was to keep is stored, so the checkpoint
+// may hold more than the cut and never less.
+func (c *machineCapture) Persist(w *snapshot.Writer) error {
+	registry, err := c.catalogue.Registry()
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{sectionRegistry, func(w io.Writer) error { _, err := w.Write(registry); return err }},
+		{sectionAnswers, func(w io.Writer) error { _, err := w.Write(c.catalogue.AppendAnswers(nil)); return err }},
+		{sectionModels, c.writeModels},
+		{sectionSummaries, c.history.Encode},
+	} {
+		if err := writeSection(w, s.name, s.write); err != nil {
+			return fmt.Errorf("engine: snapshot section %s: %w", s.name, err)
+		}
+	}
+	dir, err := w.Dir(dirHistory)
+	if err != nil {
+		return err
+	}
+	return c.machine.history.Checkpoint(dir)
+}
+
+func writeSection(w *snapshot.Writer, name string, write func(io.Writer) error) error {
+	section, err := w.Section(name)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(section, 1<<20)
+	if err := write(buffered); err != nil {
+		_ = section.Close()
+		return err
+	}
+	if err := buffered.Flush(); err != nil {
+		_ = section.Close()
+		return err
+	}
+	return section.Close()
+}
+
+func (c *machineCapture) writeModels(w io.Writer) error {
+	b := wire.AppendUvarint([]byte{modelsVersion}, uint64(len(c.models)))
+	for _, m := range c.models {
+		b = appendModel(b, m.id, <-m.state)
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		b = b[:0]
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+func appendModel(b []byte, id string, c actors.Captured) []byte {
+	b = wire.AppendString(b, id)
+	b = wire.AppendBool(b, c.Fault != nil)
+	if c.Fault != nil {
+		b = wire.AppendUvarint(b, c.Fault.Index)
+		return wire.AppendString(b, c.Fault.Reason)
+	}
+	return wire.AppendBytes(b, c.State)
+}
+
+// Release gives the capture's memory back.
+func (c *machineCapture) Release() { c.history.Release() }
+
+// Restore replaces everything by the snapshot, or by nothing without one.
+func (m *machine) Restore(src *snapshot.Source) error {
+	if err := m.clear(); err != nil {
+		return err
+	}
+	if src == nil {
+		return m.history.Restore("", nil)
+	}
+	if err := m.restoreHistory(src); err != nil {
+		return fmt.Errorf("engine: restore the history: %w", err)
+	}
+	if err := m.restoreCatalogue(src); err != nil {
+		return err
+	}
+	models, err := readSection(src, sectionModels)
+	if err != nil {
+		return err
+	}
+	if err := m.restoreModels(models); err != nil {
+		return fmt.Errorf("engine: restore the models: %w", err)
+	}
+	m.refreshTenants()
+	m.refreshKeys()
+	m.useSettings()
+	return nil
+}
+
+// clear stops every actor.
+func (m *machine) clear() error {
+	pending := actors.NewPending()
+	for _, t := range m.tenants {
+		for _, mr := range t.models {
+			mr.handle.Stop(pending, nil)
+		}
+	}
+	pending.Done()
+	<-pending.Passed()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.catalogue, m.tenants = catalogue.New(), map[string]*tenantRuntime{}
+	m.directory.clear()
+	return nil
+}
+
+func (m *machine) restoreHistory(src *snapshot.Source) error {
+	dir, ok := src.Dir(dirHistory)
+	if !ok {
+		return fmt.Errorf("the snapshot has no directory %q", dirHistory)
+	}
+	section, err := src.Section(sectionSummaries)
+	if err != nil {
+		return err
+	}
+	defer section.Close()
+	return m.history.Restore(dir, bufio.NewReaderSize(section, 1<<20))
+}
+
+func (m *machine) restoreCatalogue(src *snapshot.Source) error {
+	registry, err := readSection(src, sectionRegistry)
+	if err != nil {
+		return err
+	}
+	answers, err := readSection(src, sectionAnswers)
+	if err != nil {
+		return err
+	}
+	c, err := catalogue.Restore([]byte(registry), answers)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.catalogue = c
+	m.mu.Unlock()
+	return nil
+}
+
+func readSection(src *snapshot.Source, name string) (string, error) {
+	r, err := src.Section(name)
+	if err != nil {
+		return "", fmt.Errorf("engine: snapshot section %s: %w", name, err)
+	}
+	defer r.Close()
+	var b strings.Builder
+	if _, err := io.Copy(&b, r); err != nil {
+		return "", fmt.Errorf("engine: snapshot section %s: %w", name, err)
+	}
+	return b.String(), nil
+}
+
+// restoreModels gives every model of the catalogue its actor with its state.
+func (m *machine) restoreModels(s string) error {
+	births, err := readModels(s)
+	if err != nil {
+		return err
+	}
+	for _, t := range m.catalogue.AllTenants() {
+		m.tenants[t.ID] = &tenantRuntime{Tenant: t, models: map[string]*modelRuntime{}}
+	}
+	runtimes := map[string]*modelRuntime{}
+	for _, rec := range m.catalogue.AllModels() {
+		b, ok := births[rec.ID]
+		if !ok {
+			return fmt.Errorf("model %s has no state in the snapshot", rec.ID)
+		}
+		if b.Spec, err = specOf(&rec.Model); err != nil {
+			return fmt.Errorf("model %s: %w", rec.ID, err)
+		}
+		t := m.tenants[rec.TenantID]
+		mr := &modelRuntime{id: rec.ID, tenantID: rec.TenantID, ordinal: t.Ordinal, handle: m.actors.Spawn(b)}
+		mr.set(rec, b.Spec)
+		if f := mr.handle.Published().Fault; f != nil && b.Fault == nil {
+			return fmt.Errorf("model %s: its state cannot be loaded: %s", rec.ID, f.Reason)
+		}
+		t.models[rec.ID] = mr
+		runtimes[rec.ID] = mr
+	}
+	m.directory.models.Store(&runtimes)
+	return nil
+}
+
+func readModels(s string) (map[string]actors.Birth, error) {
+	r := wire.NewReader(s)
+	if v := r.Byte(); v != modelsVersion {
+		r.Fail("want models of version %d, got %d", modelsVersion, v)
+	}
+	births := map[string]actors.Birth{}
+	for range r.Count(minModelSize) {
+		b := actors.Birth{ID: strings.Clone(r.String())}
+		if r.Bool() {
+			b.Fault = &actors.Fault{Index: r.Uvarint(), Reason: strings.Clone(r.String())}
+		} else {
+			b.State = []byte(r.String())
+		}
+		births[b.ID] = b
+	}
+	return births, r.Close()
+}
+
+// Digest is a fingerprint of everything learned as of one log index, to compare
+// replicas, and a restored node with a replay of its log.
+type Digest struct {
+	Index  uint64            `json:"index"`
+	Models map[string]string `json:"models"` // model id → FNV-1a 64 of its state, or fault@index
+}
+
+// digest captures every model and hashes its state. It must not run together
+// with Apply.
+func (m *machine) digest(ctx context.Context, index uint64) (Digest, error) {
+	d := Digest{Index: index, Models: map[string]string{}}
+	captured, err := m.Capture(index)
+	if err != nil {
+		return d, err
+	}
+	defer captured.Release()
+	for _, c := range captured.(*machineCapture).models {
+		select {
+		case state := <-c.state:
+			d.Models[c.id] = digestOf(state)
+		case <-ctx.Done():
+			return d, ctx.Err()
+		}
+	}
+	return d, nil
+}
+
+func digestOf(c actors.Captured) string {
+	if c.Fault != nil {
+		return fmt.Sprintf("fault@%d", c.Fault.Index)
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(c.State)
+	return fmt.Sprintf("%016x", binary.BigEndian.Uint64(h.Sum(nil)))
+}
+
+const day = 24 * time.Hour
+
+func historyLimits(s catalogue.Settings) history.Limits {
+	return history.Limits{
+		MaxRows: s.MaxHistoryRows, MaxAge: time.Duration(s.MaxHistoryDays) * day, MaxCustomers: s.MaxSummaryCustomers,
+	}
+}

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"github.com/praetor-engine/praetor/actors"
+)
+
+// faultCounter counts the models that went out of service.
+type faultCounter struct{ n atomic.Uint64 }
+
+func (c *faultCounter) add(string, *actors.Fault) { c.n.Add(1) }
+
+// Stats are the engine's figures for metrics.
+type Stats struct {
+	AppliedIndex     uint64
+	Tenants          int
+	Models           int
+	FaultedModels    int
+	Faults           uint64 // since the start of this process
+	Interactions     int64
+	DroppedRows      int64 // interactions dropped by the bounds on history
+	Customers        int64 // customers with summaries
+	Summaries        int64
+	EvictedSummaries int64 // summaries given up for the bounds on them
+	Answers          int64 // kept for idempotency keys
+	AnswerBytes      int64
+	EvictedAnswers   uint64 // went before their 24 hours
+	HistoryBytes     uint64 // on disk
+	JobsRunning      int
+}
+
+// Stats returns the present figures. It is for a scrape, not for a hot path.
+func (e *Engine) Stats() Stats {
+	m := e.machine
+	h := m.history.Stats()
+	s := Stats{
+		AppliedIndex: e.AppliedIndex(), Faults: e.faults.n.Load(),
+		Interactions: h.Rows, DroppedRows: h.DroppedRows, Customers: h.Customers, Summaries: h.Summaries,
+		EvictedSummaries: h.EvictedSummaries, HistoryBytes: h.DiskBytes,
+	}
+	if all := m.directory.models.Load(); all != nil {
+		s.Models = len(*all)
+		for _, mr := range *all {
+			if mr.handle.Published().Fault != nil {
+				s.FaultedModels++
+			}
+		}
+	}
+	if all := m.directory.tenants.Load(); all != nil {
+		s.Tenants = len(*all)
+	}
+	m.mu.RLock()
+	a := m.catalogue.Answers()
+	m.mu.RUnlock()
+	s.Answers, s.AnswerBytes, s.EvictedAnswers = a.Len(), a.Bytes(), a.Evicted()
+	e.jobs.mu.Lock()
+	s.JobsRunning = len(e.jobs.training)
+	e.jobs.mu.Unlock()
+	return s
+}

@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/command"
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/learn"
+	"github.com/praetor-engine/praetor/internal/learn/types"
+)
+
+// MinTrainingInteractions is how many interactions a tenant needs before any of
+// its models can be trained.
+const MinTrainingInteractions = 50
+
+// ReasonInsufficientData refines the error of a training without enough rows.
+const ReasonInsufficientData = "insufficient_data"
+
+// Train trains a model on the tenant's history and waits for it.
+func (e *Engine) Train(ctx context.Context, w Write, id string) (TrainResult, Receipt, error) {
+	j, err := e.submit(w, id)
+	if err != nil {
+		return TrainResult{}, Receipt{}, err
+	}
+	select {
+	case <-j.done:
+		return j.result, j.receipt, j.err
+	case <-ctx.Done():
+		return TrainResult{}, Receipt{}, &decision.Error{
+			Kind: decision.KindUnavailable, Msg: "the training did not end in time; it goes on as job " + j.id, Err: ctx.Err(),
+		}
+	}
+}
+
+// StartTraining starts a training in the background.
+func (e *Engine) StartTraining(_ context.Context, w Write, id string) (Job, error) {
+	j, err := e.submit(w, id)
+	if err != nil {
+		return Job{}, err
+	}
+	return j.snapshot(), nil
+}
+
+// submit checks that a model can be trained and queues its training.
+func (e *Engine) submit(w Write, id string) (*job, error) {
+	mr, err := e.machine.directory.model(w.Principal.TenantID, id)
+	if err != nil {
+		return nil, err
+	}
+	m := &mr.record.Load().Model
+	if t, ok := types.Of(m.ModelType); !ok || t.Train == nil {
+		return nil, decision.Errorf(decision.KindBadRequest, "a model of type %s cannot be trained", m.ModelType)
+	}
+	if n := e.machine.history.Count(mr.ordinal); n < MinTrainingInteractions {
+		return nil, &decision.Error{
+			Kind: decision.KindUnprocessable, Reason: ReasonInsufficientData,
+			Msg: fmt.Sprintf("training needs at least %d interactions, the tenant has %d", MinTrainingInteractions, n),
+		}
+	}
+	return e.jobs.start(mr.tenantID, id, func(ctx context.Context, j *job) error { return e.train(ctx, w, mr, j) })
+}
+
+// train fits the model outside of its actor and proposes the result.
+func (e *Engine) train(ctx context.Context, w Write, mr *modelRuntime, j *job) error {
+	rec := mr.record.Load()
+	spec, err := specOf(&rec.Model)
+	if err != nil {
+		return err
+	}
+	through := e.AppliedIndex()
+	src := &source{machine: e.machine, ordinal: mr.ordinal, modelID: mr.id, spec: &spec, through: through}
+	t, _ := types.Of(spec.Type)
+	trained, err := t.Train(ctx, spec, src, learn.TrainOptions{Seed: through, Progress: j.report})
+	if err != nil {
+		return err
+	}
+	metrics, err := json.Marshal(trained.Metrics)
+	if err != nil {
+		return fmt.Errorf("engine: encode the metrics: %w", err)
+	}
+	h := w.header(command.KindInstallTraining)
+	h.IdempotencyKey = "" // the request's key is the job's, not this command's
+	m, receipt, err := do[*catalogue.Model](ctx, e, h, command.InstallTraining{
+		ID: mr.id, Revision: rec.Revision, Through: through,
+		State: trained.State, Metrics: metrics, SampleCount: trained.SampleCount,
+	})
+	if err != nil {
+		return err
+	}
+	j.result = TrainResult{Model: m, SampleCount: trained.SampleCount, Metrics: trained.Metrics}
+	j.receipt = receipt
+	return nil
+}
+
+// source gives a training the tenant's history up to a log index, as the
+// model's labelled examples.
+type source struct {
+	machine *machine
+	ordinal uint32
+	modelID string
+	spec    *learn.Spec
+	through uint64
+}
+
+// Scan implements learn.Source.
+func (s *source) Scan(ctx context.Context, f func(*learn.Example) error) error {
+	var ex learn.Example
+	var scratch decision.Row
+	return s.machine.history.Scan(ctx, s.ordinal, s.through, func(o *decision.Outcome) error {
+		if s.spec.Example(s.modelID, o, &ex, &scratch) {
+			return f(&ex)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"syscall"
+
+	"github.com/praetor-engine/praetor/internal/client"
+	"github.com/praetor-engine/praetor/internal/demo"
+)
+
+// commandLine is every command. A flag wins over its environment variable, that
+// over the default.
+type commandLine struct {
+	Demo    demoCommand     `cmd:"" help:"Play a market whose truth is known, or a file, and watch the models learn."`
+	Models  modelsCommands  `cmd:"" help:"List, show and train models."`
+	Keys    keysCommands    `cmd:"" help:"Create, list and revoke a tenant's API keys."`
+	Tenants tenantsCommands `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
+	Version versionCommand  `cmd:"" help:"Print the version."`
+}
+
+// environment is what a command has around it.
+type environment struct {
+	out, err io.Writer
+	start    demo.Starter // starts an engine for the demo; nil: none can be
+}
+
+// explain adds to an error what to do about it, where that is known.
+func explain(err error) string {
+	text := err.Error()
+	var refused *client.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		text += "\n  Is an engine running there? praetor serve --dev starts one; --url or PRAETOR_URL tells where it is."
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+		text += "\n  The key comes from --key or PRAETOR_KEY, the operator's from --operator-key-file or PRAETOR_OPERATOR_KEY."
+	}
+	return text
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fakeEngine answers in the API's shapes and notes what it was asked.
+type fakeEngine struct {
+	*httptest.Server
+	asked []string // method, path, key and tenant
+}
+
+const modelJSON = `{"id":"model_1","key":"cards","name":"Cards","modelType":"bayesian","status":"active","version":3,"trainingSamples":1250,
+	"config":{"calibrate":true},"learningConfig":{},"metrics":{"auc":0.7812,"logLoss":0.31,"evaluation":"holdout"},"registryStatus":"champion","family":"cards",
+	"lastTrainedAt":"2026-03-14T06:00:00.000Z","createdAt":"2026-01-20T10:00:00.000Z","updatedAt":"2026-03-14T06:00:00.000Z","modelState":{"priors":{}},
+	"versions":[{"version":3,"modelType":"bayesian","metrics":{"auc":0.7812},"trainingSamples":1250,"reason":"train","createdAt":"2026-03-14T06:00:00.000Z"}]}`
+
+const tenantJSON = `{"id":"acme","name":"Acme Bank","createdAt":"2026-01-20T10:00:00.000Z"}`
+
+const keyJSON = `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`
+
+func page(item string) string {
+	return fmt.Sprintf(`{"data":[%s],"pagination":{"total":1,"hasMore":false,"limit":100,"cursor":null}}`, item)
+}
+
+func newFake(t *testing.T) *fakeEngine {
+	f := &fakeEngine{}
+	answers := map[string]struct {
+		status int
+		body   string
+	}{
+		"GET /api/v1/tenants":                          {200, page(tenantJSON)},
+		"POST /api/v1/tenants":                         {201, tenantJSON},
+		"DELETE /api/v1/tenants/acme":                  {204, ""},
+		"GET /api/v1/api-keys":                         {200, page(keyJSON)},
+		"POST /api/v1/api-keys":                        {201, strings.Replace(keyJSON, `"prefix"`, `"key":"prk_secret","prefix"`, 1)},
+		"DELETE /api/v1/api-keys/key_1":                {204, ""},
+		"GET /api/v1/algorithm-models":                 {200, page(modelJSON)},
+		"GET /api/v1/algorithm-models/model_1":         {200, modelJSON},
+		"POST /api/v1/algorithm-models/model_1/train":  {202, `{"jobId":"job_1","modelId":"model_1","status":"queued"}`},
+		"GET /api/v1/jobs/job_1":                       {200, `{"jobId":"job_1","modelId":"model_1","status":"succeeded","progress":1,"version":4,"metrics":{"auc":0.8}}`},
+		"GET /api/v1/algorithm-models/model_2":         {200, strings.ReplaceAll(modelJSON, "model_1", "model_2")},
+		"POST /api/v1/algorithm-models/model_2/train":  {202, `{"jobId":"job_2","modelId":"model_2","status":"queued"}`},
+		"GET /api/v1/jobs/job_2":                       {200, `{"jobId":"job_2","status":"failed","error":{"code":"unprocessable","message":"all negative"}}`},
+		"GET /api/v1/algorithm-models/model_forbidden": {401, `{"error":{"code":"UNAUTHORIZED","message":"the key is not known","status":401}}`},
+	}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route := r.Method + " " + r.URL.Path
+		f.asked = append(f.asked, fmt.Sprint(route, " ", r.Header.Get("Authorization"), " ", r.Header.Get("X-Tenant-Id")))
+		a, ok := answers[route]
+		if !ok {
+			a.status, a.body = 404, `{"error":{"code":"NOT_FOUND","message":"no such model","status":404}}`
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(a.status)
+		_, _ = w.Write([]byte(a.body))
+	}))
+	t.Cleanup(f.Close)
+	return f
+}
+
+// clearEnvironment keeps the variables of whoever runs the tests out of them.
+func clearEnvironment(t *testing.T) {
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "PRAETOR_") {
+			t.Setenv(name, "")
+			os.Unsetenv(name)
+		}
+	}
+}
+
+func TestCommands(t *testing.T) {
+	clearEnvironment(t)
+	f := newFake(t)
+	t.Setenv("PRAETOR_URL", f.URL)
+	t.Setenv("PRAETOR_KEY", "prk_test")
+	t.Setenv(operatorKeyVariable, "secret-of-the-operator")
+	const tenantKey, operatorKey = "Bearer prk_test ", "Bearer secret-of-the-operator "
+	tests := []struct {
+		args  string
+		asked []string
+		want  []string // parts of the output
+	}{
+		{"tenants create Acme", []string{"POST /api/v1/tenants " + operatorKey}, []string{"created tenant acme", "praetor keys create admin --role admin --tenant acme"}},
+		{"tenants list", []string{"GET /api/v1/tenants " + operatorKey}, []string{"ID    NAME       CREATED", "acme  Acme Bank  2026-01-20 10:00"}},
+		{"tenants delete acme --yes", []string{"DELETE /api/v1/tenants/acme " + operatorKey}, []string{"deleted tenant acme"}},
+		{"keys create ci --role editor", []string{"POST /api/v1/api-keys " + tenantKey}, []string{"prk_secret", "expires never"}},
+		{"keys create ci --role editor --tenant acme", []string{"POST /api/v1/api-keys " + operatorKey + "acme"}, []string{"prk_secret"}},
+		{"keys list", []string{"GET /api/v1/api-keys " + tenantKey}, []string{"key_1  ci    editor  prk_ab       2026-01-20 10:00  never"}},
+		{"keys revoke key_1", []string{"DELETE /api/v1/api-keys/key_1 " + tenantKey}, []string{"revoked key key_1"}},
+		{"keys list --json", []string{"GET /api/v1/api-keys " + tenantKey}, []string{`"role": "editor"`}},
+		{"models list", []string{"GET /api/v1/algorithm-models " + tenantKey}, []string{"model_1  cards  bayesian  active  3        0.7812"}},
+		{
+			"models show model_1", []string{"GET /api/v1/algorithm-models/model_1 " + tenantKey},
+			[]string{"registry     champion in the family cards", `config       {"calibrate":true}`, "metrics      auc 0.7812  logLoss 0.3100  (holdout)", "3        train   1250"},
+		},
+		{
+			"models show cards --json",
+			[]string{"GET /api/v1/algorithm-models/cards " + tenantKey, "GET /api/v1/algorithm-models " + tenantKey, "GET /api/v1/algorithm-models/model_1 " + tenantKey},
+			[]string{`"id": "model_1"`},
+		},
+		{
+			"models train model_1",
+			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "POST /api/v1/algorithm-models/model_1/train " + tenantKey, "GET /api/v1/jobs/job_1 " + tenantKey},
+			[]string{"succeeded", "version      4", "auc 0.8000"},
+		},
+		{
+			"models train model_1 --detach",
+			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "POST /api/v1/algorithm-models/model_1/train " + tenantKey},
+			[]string{"job          job_1", "queued"},
+		},
+		{"version", nil, []string{"praetor ", "go1."}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			f.asked = nil
+			var out, errs bytes.Buffer
+			if code := run(context.Background(), strings.Fields(tt.args), &environment{out: &out, err: &errs}); code != exitOK {
+				t.Fatalf("got exit code %d: %s", code, errs.String())
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("got output\n%s\nwant %q in it", out.String(), want)
+				}
+			}
+			if got, want := strings.Join(f.asked, "\n"), strings.Join(tt.asked, "\n"); strings.ReplaceAll(got, " \n", "\n") != strings.ReplaceAll(want, " \n", "\n") {
+				t.Errorf("asked\n%s\nwant\n%s", got, want)
+			}
+			if strings.Contains(tt.args, "--json") && !json.Valid(out.Bytes()) {
+				t.Errorf("the output is not JSON: %s", out.String())
+			}
+		})
+	}
+}
+
+func TestOperatorKeyFile(t *testing.T) {
+	clearEnvironment(t)
+	f := newFake(t)
+	path := filepath.Join(t.TempDir(), "operator.key")
+	if err := os.WriteFile(path, []byte("from-a-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if code := run(context.Background(), []string{"tenants", "list", "--url", f.URL, "--operator-key-file", path}, &environment{out: &out, err: &errs}); code != exitOK {
+		t.Fatalf("got exit code %d: %s", code, errs.String())
+	}
+	if got, want := f.asked[0], "GET /api/v1/tenants Bearer from-a-file "; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	clearEnvironment(t)
+	f := newFake(t)
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unreachable := httptest.NewServer(nil)
+	unreachable.Close()
+	at := " --url " + f.URL + " --key prk_test"
+	tests := []struct {
+		args string
+		code int
+		want string
+	}{
+		{"", exitUsage, "expected one of"},
+		{"modls list", exitUsage, "did you mean"},
+		{"keys create x --role boss" + at, exitUsage, "must be one of"},
+		{"keys create x --role viewer --expires-in=-1h" + at, exitFailed, "want a time from now"},
+		{"models list --url " + f.URL, exitFailed, "a key is needed"},
+		{"models list --url nowhere --key k", exitFailed, "want one like http://127.0.0.1:8080"},
+		{"models list --key k --url " + unreachable.URL, exitFailed, "praetor serve --dev starts one"},
+		{"models show model_9" + at, exitFailed, `no model has the id or the key "model_9"`},
+		{"models show model_forbidden" + at, exitFailed, "--key or PRAETOR_KEY"},
+		{"models train model_2" + at, exitFailed, "training cards: all negative"},
+		{"tenants list --url " + f.URL, exitFailed, operatorKeyVariable},
+		{"tenants list --operator-key-file " + empty, exitFailed, "is empty"},
+		{"tenants list --operator-key-file /does/not/exist", exitFailed, "no such file"},
+		{"tenants delete acme", exitFailed, "--yes"},
+		{"demo --visitors 7" + at, exitFailed, "got 7"},
+		{"demo --url " + f.URL, exitFailed, "PRAETOR_KEY"},
+		{"demo --csv x.csv" + at, exitFailed, "--label"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			code := run(context.Background(), strings.Fields(tt.args), &environment{out: &out, err: &errs})
+			if code != tt.code {
+				t.Errorf("got exit code %d, want %d", code, tt.code)
+			}
+			if !strings.Contains(errs.String(), tt.want) {
+				t.Errorf("got %q, want %q in it", errs.String(), tt.want)
+			}
+			if out.Len() > 0 {
+				t.Errorf("got output %q of a command that failed", out.String())
+			}
+		})
+	}
+}
+
+func TestDemoStartsTheEngineItIsGiven(t *testing.T) {
+	clearEnvironment(t)
+	broken := errors.New("no room on the disk")
+	env := &environment{out: &bytes.Buffer{}, err: &bytes.Buffer{}, start: func(context.Context) (string, string, func() error, error) {
+		return "", "", nil, broken
+	}}
+	if code := run(context.Background(), []string{"demo"}, env); code != exitFailed {
+		t.Errorf("got exit code %d, want %d", code, exitFailed)
+	}
+	if got := env.err.(*bytes.Buffer).String(); !strings.Contains(got, "starting an engine: no room on the disk") {
+		t.Errorf("got %q, want the reason", got)
+	}
+}
+
+// TestMainIsSmall holds what main may be: wiring that fits on a screen.
+func TestMainIsSmall(t *testing.T) {
+	source, err := os.ReadFile("main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, most := bytes.Count(source, []byte("\n")), 60; got > most {
+		t.Errorf("main.go has %d lines, want at most %d", got, most)
+	}
+}

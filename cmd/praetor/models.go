@@ -36,7 +36,7 @@ func (c *modelsList) Run(ctx context.Context, env *environment) error {
 	defer cancel()
 	titles := []string{"ID", "KEY", "TYPE", "STATUS", "VERSION", "AUC"}
 	return printList(env.out, c.JSON, engine.AllModels(ctx), titles, func(m client.Model) []string {
-		return []string{m.ID, m.Key, string(m.ModelType), string(m.Status), strconv.FormatUint(m.Version, 10), metric(m.Metrics, "auc")}
+		return []string{m.ID, m.Key, m.ModelType, m.Status, strconv.FormatUint(m.Version, 10), metric(m.Metrics, "auc")}
 	})
 }
 
@@ -102,9 +102,9 @@ func printModel(w io.Writer, m *client.Model) error {
 		{"key", m.Key},
 		{"name", m.Name},
 		{"description", m.Description},
-		{"type", string(m.ModelType)},
-		{"status", string(m.Status)},
-		{"registry", string(m.RegistryStatus) + " in the family " + m.Family},
+		{"type", m.ModelType},
+		{"status", m.Status},
+		{"registry", m.RegistryStatus + " in the family " + m.Family},
 		{"version", strconv.FormatUint(m.Version, 10)},
 		{"trained", moment(m.LastTrainedAt)},
 		{"samples", strconv.Itoa(m.TrainingSamples)},

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/praetor-engine/praetor/internal/decision"
 )
 
 // answer is what the test's server says to one request.
@@ -115,7 +113,7 @@ func TestRequests(t *testing.T) {
 		{
 			name: "create model", answer: answer{status: 201, body: modelJSON},
 			call: func(c *Client) (any, error) {
-				return c.CreateModel(ctx, NewModel{Key: "k", Name: "n", ModelType: decision.Bayesian, Config: map[string]any{"calibrate": true}})
+				return c.CreateModel(ctx, NewModel{Key: "k", Name: "n", ModelType: "bayesian", Config: map[string]any{"calibrate": true}})
 			},
 			method: "POST", uri: "/api/v1/algorithm-models", body: `{"key":"k","name":"n","modelType":"bayesian","config":{"calibrate":true}}`,
 			check: func(t *testing.T, got any) {
@@ -322,7 +320,7 @@ func TestErrorEnvelope(t *testing.T) {
 	equal(t, e.Code, "BAD_REQUEST")
 	equal(t, e.Reason, "why")
 	equal(t, e.RequestID, "r1")
-	equal(t, e.Details, []decision.Detail{{Path: "key", Message: "must be 1 to 255 characters"}, {Path: "name", Message: "is missing"}})
+	equal(t, e.Details, []Detail{{Path: "key", Message: "must be 1 to 255 characters"}, {Path: "name", Message: "is missing"}})
 	equal(t, e.Error(), "POST /api/v1/algorithm-models: 400 BAD_REQUEST: 2 fields are not valid; key: must be 1 to 255 characters; name: is missing (request r1)")
 }
 

@@ -7,9 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/praetor-engine/praetor/internal/decision"
 )
+
+// Detail is one thing wrong with a request, at the path of its field, such as
+// offers[3].id.
+type Detail struct {
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
 
 // Error is what the server answered instead of a result.
 type Error struct {
@@ -18,7 +23,7 @@ type Error struct {
 	Message    string
 	Reason     string // a refinement, such as insufficient_data or rollback_guard
 	RequestID  string // to find the request in the server's log
-	Details    []decision.Detail
+	Details    []Detail
 	RetryAfter time.Duration // 0: the server did not say
 
 	op   string // method and path
@@ -63,11 +68,11 @@ func (e *Error) temporary() bool {
 // envelope is the engine's error body.
 type envelope struct {
 	Error struct {
-		Code      string            `json:"code"`
-		Message   string            `json:"message"`
-		Reason    string            `json:"reason"`
-		RequestID string            `json:"requestId"`
-		Details   []decision.Detail `json:"details"`
+		Code      string   `json:"code"`
+		Message   string   `json:"message"`
+		Reason    string   `json:"reason"`
+		RequestID string   `json:"requestId"`
+		Details   []Detail `json:"details"`
 	} `json:"error"`
 }
 

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/praetor-engine/praetor/internal/decision"
 )
 
 const modelsPath = "/api/v1/algorithm-models"
@@ -16,30 +14,30 @@ const modelsPath = "/api/v1/algorithm-models"
 // Model is a model as the server describes it. The objects whose shape depends
 // on the model type stay JSON.
 type Model struct {
-	ID                  string                  `json:"id"`
-	Key                 string                  `json:"key"`
-	Name                string                  `json:"name"`
-	Description         string                  `json:"description"`
-	ModelType           decision.ModelType      `json:"modelType"`
-	Status              decision.Status         `json:"status"`
-	Version             uint64                  `json:"version"`
-	TrainingSamples     int                     `json:"trainingSamples"`
-	Config              json.RawMessage         `json:"config,omitempty"`
-	TargetField         *string                 `json:"targetField"`
-	TargetSchemaKey     *string                 `json:"targetSchemaKey"`
-	Predictors          json.RawMessage         `json:"predictors,omitempty"`
-	Metrics             Metrics                 `json:"metrics"`
-	MetricsHistory      []json.RawMessage       `json:"metricsHistory,omitempty"`
-	ModelState          json.RawMessage         `json:"modelState,omitempty"`
-	LearningConfig      json.RawMessage         `json:"learningConfig,omitempty"`
-	OutcomeWeights      map[string]float64      `json:"outcomeWeights,omitempty"`
-	InteractionFeatures json.RawMessage         `json:"interactionFeatures,omitempty"`
-	EvolutionConfig     json.RawMessage         `json:"evolutionConfig,omitempty"`
-	RegistryStatus      decision.RegistryStatus `json:"registryStatus"`
-	Family              string                  `json:"family"`
-	LastTrainedAt       *time.Time              `json:"lastTrainedAt"` // nil: never
-	CreatedAt           time.Time               `json:"createdAt"`
-	UpdatedAt           time.Time               `json:"updatedAt"`
+	ID                  string             `json:"id"`
+	Key                 string             `json:"key"`
+	Name                string             `json:"name"`
+	Description         string             `json:"description"`
+	ModelType           string             `json:"modelType"`
+	Status              string             `json:"status"`
+	Version             uint64             `json:"version"`
+	TrainingSamples     int                `json:"trainingSamples"`
+	Config              json.RawMessage    `json:"config,omitempty"`
+	TargetField         *string            `json:"targetField"`
+	TargetSchemaKey     *string            `json:"targetSchemaKey"`
+	Predictors          json.RawMessage    `json:"predictors,omitempty"`
+	Metrics             Metrics            `json:"metrics"`
+	MetricsHistory      []json.RawMessage  `json:"metricsHistory,omitempty"`
+	ModelState          json.RawMessage    `json:"modelState,omitempty"`
+	LearningConfig      json.RawMessage    `json:"learningConfig,omitempty"`
+	OutcomeWeights      map[string]float64 `json:"outcomeWeights,omitempty"`
+	InteractionFeatures json.RawMessage    `json:"interactionFeatures,omitempty"`
+	EvolutionConfig     json.RawMessage    `json:"evolutionConfig,omitempty"`
+	RegistryStatus      string             `json:"registryStatus"`
+	Family              string             `json:"family"`
+	LastTrainedAt       *time.Time         `json:"lastTrainedAt"` // nil: never
+	CreatedAt           time.Time          `json:"createdAt"`
+	UpdatedAt           time.Time          `json:"updatedAt"`
 	// Versions are the model's versions, newest first; only a single model's
 	// answer has them.
 	Versions []Version `json:"versions,omitempty"`
@@ -47,12 +45,12 @@ type Model struct {
 
 // Version is one entry of a model's history.
 type Version struct {
-	Version         uint64             `json:"version"`
-	ModelType       decision.ModelType `json:"modelType"`
-	Metrics         Metrics            `json:"metrics"`
-	TrainingSamples int                `json:"trainingSamples"`
-	Reason          string             `json:"reason"` // train, reset, evolve or restore
-	CreatedAt       time.Time          `json:"createdAt"`
+	Version         uint64    `json:"version"`
+	ModelType       string    `json:"modelType"`
+	Metrics         Metrics   `json:"metrics"`
+	TrainingSamples int       `json:"trainingSamples"`
+	Reason          string    `json:"reason"` // train, reset, evolve or restore
+	CreatedAt       time.Time `json:"createdAt"`
 }
 
 // Metrics are a model's measures by name, such as auc and logLoss, beside what
@@ -70,9 +68,9 @@ func (m Metrics) Number(name string) (v float64, ok bool) {
 type NewModel struct {
 	Key                 string             `json:"key"`
 	Name                string             `json:"name"`
-	ModelType           decision.ModelType `json:"modelType"`
+	ModelType           string             `json:"modelType"`
 	Description         string             `json:"description,omitempty"`
-	Status              decision.Status    `json:"status,omitempty"`
+	Status              string             `json:"status,omitempty"`
 	Config              any                `json:"config,omitempty"`
 	TargetField         string             `json:"targetField,omitempty"`
 	TargetSchemaKey     string             `json:"targetSchemaKey,omitempty"`

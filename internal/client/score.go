@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-
-	"github.com/praetor-engine/praetor/internal/decision"
 )
 
 // ScoreRequest is one customer to score. OfferID is for the types that score an
@@ -78,12 +76,12 @@ type OfferSet struct {
 
 // Ranking is the answer for an offer set: the best candidate first.
 type Ranking struct {
-	ModelID    string             `json:"modelId"`
-	ModelKey   string             `json:"modelKey"`
-	ModelType  decision.ModelType `json:"modelType"`
-	CustomerID string             `json:"customerId"`
-	Count      int                `json:"count"`
-	Scores     []OfferScore       `json:"scores"`
+	ModelID    string       `json:"modelId"`
+	ModelKey   string       `json:"modelKey"`
+	ModelType  string       `json:"modelType"`
+	CustomerID string       `json:"customerId"`
+	Count      int          `json:"count"`
+	Scores     []OfferScore `json:"scores"`
 }
 
 // OfferScore is one candidate's score.

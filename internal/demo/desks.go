@@ -24,7 +24,7 @@ func newDesks(entrants []*entrant) []*desk {
 	desks := []*desk{{title: "uniform"}}
 	for _, want := range []decision.ModelType{decision.EpsilonGreedy, decision.ThompsonBandit, decision.LogisticRegression} {
 		for _, e := range entrants {
-			if e.spec.ModelType == want {
+			if e.kind == want {
 				desks = append(desks, &desk{title: e.title, model: e, ready: want.Bandit()})
 			}
 		}

@@ -13,7 +13,8 @@ import (
 // entrant is a model that takes part.
 type entrant struct {
 	title   string // of its column
-	trained bool   // learns by training; the others as the outcomes arrive, or not at all
+	kind    decision.ModelType
+	trained bool // learns by training; the others as the outcomes arrive, or not at all
 	spec    client.NewModel
 	id      string // once created
 }
@@ -30,16 +31,15 @@ func marketEntrants(offers []string) []*entrant {
 	// the others explored.
 	own := object{"filter": object{"modelIdOnly": true}}
 	return []*entrant{
-		{title: "scorecard", spec: client.NewModel{ModelType: decision.Scorecard, Config: analystsGuess, LearningConfig: all}},
-		{title: "bayesian", trained: true, spec: client.NewModel{
-			ModelType:      decision.Bayesian,
+		{title: "scorecard", kind: decision.Scorecard, spec: client.NewModel{Config: analystsGuess, LearningConfig: all}},
+		{title: "bayesian", kind: decision.Bayesian, trained: true, spec: client.NewModel{
 			LearningConfig: object{"autoLearn": true, "filter": object{"offerIds": offers}},
 		}},
-		{title: "logistic", trained: true, spec: client.NewModel{ModelType: decision.LogisticRegression, LearningConfig: all}},
-		{title: "online", spec: client.NewModel{ModelType: decision.OnlineLearner, LearningConfig: all}},
-		{title: "thompson", spec: client.NewModel{ModelType: decision.ThompsonBandit, LearningConfig: own}},
-		{title: "eps-greedy", spec: client.NewModel{
-			ModelType: decision.EpsilonGreedy, Config: object{"epsilon": 0.1}, LearningConfig: own,
+		{title: "logistic", kind: decision.LogisticRegression, trained: true, spec: client.NewModel{LearningConfig: all}},
+		{title: "online", kind: decision.OnlineLearner, spec: client.NewModel{LearningConfig: all}},
+		{title: "thompson", kind: decision.ThompsonBandit, spec: client.NewModel{LearningConfig: own}},
+		{title: "eps-greedy", kind: decision.EpsilonGreedy, spec: client.NewModel{
+			Config: object{"epsilon": 0.1}, LearningConfig: own,
 		}},
 	}
 }
@@ -71,17 +71,18 @@ func rule(id, field, operator string, value any, points float64) object {
 func fileEntrants(category string) []*entrant {
 	learning := object{"filter": object{"categoryIds": []string{category}}}
 	return []*entrant{
-		{title: "logistic", trained: true, spec: client.NewModel{ModelType: decision.LogisticRegression, LearningConfig: learning}},
-		{title: "bayesian", trained: true, spec: client.NewModel{ModelType: decision.Bayesian, LearningConfig: learning}},
-		{title: "online", spec: client.NewModel{ModelType: decision.OnlineLearner, LearningConfig: learning}},
+		{title: "logistic", kind: decision.LogisticRegression, trained: true, spec: client.NewModel{LearningConfig: learning}},
+		{title: "bayesian", kind: decision.Bayesian, trained: true, spec: client.NewModel{LearningConfig: learning}},
+		{title: "online", kind: decision.OnlineLearner, spec: client.NewModel{LearningConfig: learning}},
 	}
 }
 
 // create creates the models.
 func (s *session) create(ctx context.Context, entrants []*entrant) error {
 	for _, e := range entrants {
-		e.spec.Key = "demo-" + string(e.spec.ModelType) + s.run
-		e.spec.Name = "Demo: " + string(e.spec.ModelType) + s.run
+		e.spec.ModelType = string(e.kind)
+		e.spec.Key = "demo-" + e.spec.ModelType + s.run
+		e.spec.Name = "Demo: " + e.spec.ModelType + s.run
 		e.spec.Description = "Made by praetor demo."
 		m, err := s.client.CreateModel(ctx, e.spec, client.IdempotencyKey(rand.Text()))
 		if err != nil {

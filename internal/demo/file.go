@@ -199,7 +199,7 @@ func (f *file) printResult() {
 		if e.trained {
 			how = "trained"
 		}
-		rows[i] = []string{string(e.spec.ModelType), how, fmt.Sprintf("%.4f", m.AUC), fmt.Sprintf("%.4f", m.LogLoss), fmt.Sprintf("%.4f", m.Brier)}
+		rows[i] = []string{string(e.kind), how, fmt.Sprintf("%.4f", m.AUC), fmt.Sprintf("%.4f", m.LogLoss), fmt.Sprintf("%.4f", m.Brier)}
 	}
 	f.out.table([]column{{title: "model", left: true}, {title: "learned", left: true}, {title: "AUC"}, {title: "log-loss"}, {title: "Brier"}}, rows)
 }

@@ -53,7 +53,7 @@ func chunks[T any](items []T) iter.Seq2[[]T, error] {
 func (s *session) measure(ctx context.Context, e *entrant, set *testSet) (learn.Metrics, error) {
 	var scored []learn.Scored
 	var err error
-	if e.spec.ModelType.Bandit() {
+	if e.kind.Bandit() {
 		scored, err = s.scoreArms(ctx, e, set)
 	} else {
 		scored, err = s.scoreRows(ctx, e, set)
@@ -169,7 +169,7 @@ func (s *session) checkpoint(ctx context.Context, t *learningTable, entrants []*
 func (t *learningTable) best(entrants []*entrant) int {
 	best := -1
 	for i, e := range entrants {
-		if !e.spec.ModelType.Bandit() && (best < 0 || t.last[i].LogLoss < t.last[best].LogLoss) {
+		if !e.kind.Bandit() && (best < 0 || t.last[i].LogLoss < t.last[best].LogLoss) {
 			best = i
 		}
 	}

@@ -74,6 +74,16 @@ func TestSigmoidAgreesWithTheLibrary(t *testing.T) {
 	}
 }
 
+func TestFinite(t *testing.T) {
+	for _, c := range []struct{ v, want float64 }{
+		{1.5, 1.5}, {-math.MaxFloat64, -math.MaxFloat64}, {math.Inf(1), math.MaxFloat64}, {math.Inf(-1), -math.MaxFloat64},
+	} {
+		if got := Finite(c.v); got != c.want {
+			t.Errorf("Finite(%v) = %v, want %v", c.v, got, c.want)
+		}
+	}
+}
+
 func TestSortExplanations(t *testing.T) {
 	e := []learn.Explanation{{Name: "b", Value: 1}, {Name: "c", Value: -3}, {Name: "a", Value: -1}}
 	SortExplanations(e)

@@ -23,4 +23,9 @@ func SortExplanations(e []learn.Explanation) {
 // Finite returns v, or the largest finite number of its sign. Products of a
 // weight and a value go through it, so that a sum of them is never NaN and a
 // state never holds what JSON cannot say. v must not be NaN.
-func Finite(v float64) float64 { return min(max(v, -math.MaxFloat64), math.MaxFloat64) }
+func Finite(v float64) float64 {
+	if math.Abs(v) <= math.MaxFloat64 {
+		return v
+	}
+	return math.Copysign(math.MaxFloat64, v)
+}

@@ -19,7 +19,7 @@ type config struct {
 }
 
 const (
-	defaultLearningRate = 0.1
+	defaultLearningRate = 0.05
 	defaultEpochs       = 30
 	defaultBatchSize    = 32
 	maxSeed             = 1<<53 - 1 // the largest integer that every JSON reader keeps

@@ -9,12 +9,9 @@ import (
 	"github.com/praetor-engine/praetor/internal/learn"
 )
 
-// Training stops early when the held-out log-loss has not fallen by this much,
-// relatively, in so many passes.
-const (
-	leastGain = 1e-4
-	patience  = 3
-)
+// patience is how many passes may go by without a lower held-out log-loss before
+// training stops.
+const patience = 5
 
 // Train fits the model. From learn.MinHoldoutRows rows on it first fits without
 // the held-out rows until their log-loss no longer falls, measures there, and
@@ -140,7 +137,7 @@ func (t *training) holdout(ctx context.Context) (best learn.Metrics, passes int,
 		}
 		t.score(m, t.d.fitting, t.d.rows)
 		now := learn.Measure(t.scored, learn.EvaluationHoldout)
-		if passes == 0 || now.LogLoss < best.LogLoss*(1-leastGain) {
+		if passes == 0 || now.LogLoss < best.LogLoss {
 			best, passes = now, pass
 		}
 		t.opts.Report(designed + (measured-designed)*float64(pass)/float64(t.cfg.epochs))

@@ -49,6 +49,17 @@ type ArmView interface {
 	// needs it. Propensity is the probability with which that offer would be
 	// the best of these.
 	ScoreArms(offers []string, rng *rand.Rand, out []ArmScore) []ArmScore
+	// DrawArms is ScoreArms without what costs most: Propensity is 0, and Lower
+	// and Upper may be.
+	DrawArms(offers []string, rng *rand.Rand, out []ArmScore) []ArmScore
+}
+
+// ArmResetter is a learner with an arm per offer. Like Observe it belongs to
+// the goroutine that owns the learner.
+type ArmResetter interface {
+	// ResetArm replaces what was learned of one offer by mass pseudo-outcomes at
+	// the rate, in [0, 1]; a mass of 0 leaves no evidence at all.
+	ResetArm(offerID string, rate, mass float64)
 }
 
 // ArmScore is one offer's part in one decision of a bandit.

@@ -18,6 +18,17 @@ type Metrics struct {
 	SampleCount  int     `json:"sampleCount"`
 	PositiveRate float64 `json:"positiveRate"`
 	Evaluation   string  `json:"evaluation"` // "holdout" or "in_sample"
+	// Offers are the observed rates of a bandit's offers, those with the most
+	// samples, by ascending id.
+	Offers []OfferRate `json:"offers,omitempty"`
+}
+
+// OfferRate is what one offer's labelled rows say.
+type OfferRate struct {
+	OfferID   string  `json:"offerId"`
+	Samples   int     `json:"samples"`
+	Positives int     `json:"positives"`
+	Rate      float64 `json:"rate"`
 }
 
 // The values of Metrics.Evaluation.

@@ -26,8 +26,8 @@ type Replay func(f func(*decision.Outcome)) error
 // an earlier version. It lifts a fault.
 type Install struct {
 	Index   uint64
-	State   func() ([]byte, error) // binary; called on the actor's goroutine
-	Since   Replay                 // what a learning model must still observe; may be nil
+	State   []byte // binary
+	Since   Replay // what a learning model must still observe; may be nil
 	Pending *Pending
 }
 
@@ -42,7 +42,6 @@ type Configure struct {
 // Reset forgets everything learned. It lifts a fault.
 type Reset struct {
 	Index   uint64
-	Keep    func(state []byte) // receives the state before the reset; may be nil
 	Pending *Pending
 }
 
@@ -53,13 +52,6 @@ type ResetArm struct {
 	OfferID string
 	Rate    float64
 	Mass    float64
-	Pending *Pending
-}
-
-// Keep hands the present state to Save.
-type Keep struct {
-	Index   uint64
-	Save    func(state []byte)
 	Pending *Pending
 }
 
@@ -82,10 +74,7 @@ type jsonReply struct {
 }
 
 // stop ends the actor after the messages before it.
-type stop struct {
-	last    func()
-	pending *Pending
-}
+type stop struct{ pending *Pending }
 
 // Captured is a model's state at one place in the log.
 type Captured struct {

@@ -51,11 +51,10 @@ func (a *modelActor) Receive(ctx actor.Context) {
 	case *Configure:
 		a.write(msg.Index, msg.Pending, func() error { return a.configure(msg) })
 	case *Reset:
-		a.reset(msg)
+		a.fault = nil
+		a.write(msg.Index, msg.Pending, func() error { return a.make(nil) })
 	case *ResetArm:
 		a.write(msg.Index, msg.Pending, func() error { return a.resetArm(msg) })
-	case *Keep:
-		a.write(msg.Index, msg.Pending, func() error { msg.Save(a.learner.AppendState(nil)); return nil })
 	case capture:
 		msg.reply <- a.captured()
 	case score:
@@ -64,9 +63,6 @@ func (a *modelActor) Receive(ctx actor.Context) {
 		msg.reply <- a.stateJSON()
 	case stop:
 		ctx.Stop(ctx.Self())
-		if msg.last != nil {
-			msg.last()
-		}
 		msg.pending.Done()
 	case *actor.Stopped:
 		close(a.model.gone)
@@ -167,11 +163,7 @@ func (a *modelActor) observeOne(o *decision.Outcome) {
 }
 
 func (a *modelActor) install(msg *Install) error {
-	state, err := msg.State()
-	if err != nil {
-		return err
-	}
-	if err := a.load(state); err != nil {
+	if err := a.load(msg.State); err != nil {
 		return err
 	}
 	if msg.Since == nil || !a.typ.Learns(a.spec) {
@@ -188,15 +180,6 @@ func (a *modelActor) configure(msg *Configure) error {
 		return a.make(msg.JSON)
 	}
 	return a.load(a.learner.AppendState(nil))
-}
-
-// reset also works on a faulted model, which then has no state to keep.
-func (a *modelActor) reset(msg *Reset) {
-	if a.fault == nil && msg.Keep != nil {
-		a.guard(msg.Index, func() error { msg.Keep(a.learner.AppendState(nil)); return nil })
-	}
-	a.fault = nil
-	a.write(msg.Index, msg.Pending, func() error { return a.make(nil) })
 }
 
 func (a *modelActor) resetArm(msg *ResetArm) error {
@@ -216,7 +199,13 @@ func (a *modelActor) captured() (c Captured) {
 	return c
 }
 
-func (a *modelActor) score(req *learn.Request, res *learn.Result) error {
+// score fails alone when it panics: it changes nothing.
+func (a *modelActor) score(req *learn.Request, res *learn.Result) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("actors: scoring with model %s panicked: %v", a.model.id, r)
+		}
+	}()
 	p := a.model.published.Load()
 	if p.Fault != nil {
 		return p.Fault.Err()

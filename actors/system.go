@@ -92,7 +92,7 @@ func (resume) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervisor, c
 // Published returns what the actor last published: one atomic load.
 func (m *Model) Published() *Published { return m.published.Load() }
 
-// Send sends a write: an Observe, Install, Configure, Reset, ResetArm or Keep.
+// Send sends a write: an Observe, Install, Configure Reset or ResetArm.
 // It counts the mailbox in the message's Pending.
 func (m *Model) Send(message any) {
 	switch msg := message.(type) {
@@ -106,19 +106,16 @@ func (m *Model) Send(message any) {
 		msg.Pending.add()
 	case *ResetArm:
 		msg.Pending.add()
-	case *Keep:
-		msg.Pending.add()
 	default:
 		panic("actors: not a write") // a defect of the caller, never of its data
 	}
 	m.tell(message)
 }
 
-// Stop ends the actor after the writes sent before and calls last, which may be
-// nil, on its goroutine; nothing may be sent after.
-func (m *Model) Stop(p *Pending, last func()) {
+// Stop ends the actor after the writes sent before; nothing may be sent after.
+func (m *Model) Stop(p *Pending) {
 	p.add()
-	m.tell(stop{last, p})
+	m.tell(stop{p})
 }
 
 func (m *Model) tell(message any) { m.root.Send(m.pid, message) }

@@ -47,17 +47,14 @@ func typed[T, R any](f func(m *machine, ctx *entryContext, tenant string, c T) (
 // nothing is the answer of a command whose success says it all.
 type nothing struct{}
 
-func applySetSettings(m *machine, _ *entryContext, _ string, c command.SetSettings) (nothing, error) {
+// applySetSettings passes the replicated settings to what they govern.
+func applySetSettings(m *machine, ctx *entryContext, _ string, c command.SetSettings) (nothing, error) {
+	if err := ctx.batch.SetLimits(historyLimits(c.Settings)); err != nil {
+		return nothing{}, err
+	}
 	m.catalogue.SetSettings(c.Settings)
-	m.useSettings()
+	m.directory.setPepper(m.catalogue.Settings().Pepper)
 	return nothing{}, nil
-}
-
-// useSettings passes the replicated settings to what they govern.
-func (m *machine) useSettings() {
-	s := m.catalogue.Settings()
-	m.directory.setPepper(s.Pepper)
-	m.history.SetLimits(historyLimits(s))
 }
 
 func applyCreateTenant(m *machine, ctx *entryContext, _ string, c command.CreateTenant) (catalogue.Tenant, error) {
@@ -143,16 +140,13 @@ func (m *machine) start(rec *catalogue.ModelRecord, b actors.Birth) {
 	m.directory.put(rec.ID, mr)
 }
 
-// retire ends a model's actor and drops its versions after it.
+// retire ends a model's actor and drops its versions.
 func (m *machine) retire(ctx *entryContext, t *tenantRuntime, id string) {
 	mr := t.models[id]
 	delete(t.models, id)
 	m.directory.put(id, nil)
-	mr.handle.Stop(ctx.pending, func() {
-		if err := m.history.DeleteStates(t.Ordinal, id); err != nil {
-			m.halt(err, "cannot delete the versions of model %s", id)
-		}
-	})
+	mr.handle.Stop(ctx.pending)
+	ctx.batch.DeleteStates(t.Ordinal, id)
 }
 
 // applyUpdateModel checks again what the proposer checked: another update may
@@ -205,13 +199,12 @@ func applyInstallTraining(m *machine, ctx *entryContext, tenant string, c comman
 	if c.State == nil {
 		m.keep(ctx, t, mr, rec.Version)
 	} else {
-		m.saver(t, c.ID, rec.Version)(c.State)
+		ctx.batch.PutState(t.Ordinal, c.ID, rec.Version, c.State)
 		mr.handle.Send(&actors.Install{
-			Index: ctx.index, State: func() ([]byte, error) { return c.State, nil },
-			Since: m.since(ctx, t.Ordinal, c.Through), Pending: ctx.pending,
+			Index: ctx.index, State: c.State, Since: m.since(ctx, t.Ordinal, c.Through), Pending: ctx.pending,
 		})
 	}
-	m.dropOldVersions(t, old, rec)
+	m.dropOldVersions(ctx, t, old, rec)
 	return &rec.Model, nil
 }
 
@@ -228,15 +221,20 @@ func applyResetLearning(m *machine, ctx *entryContext, tenant string, c command.
 	if err != nil {
 		return nil, err
 	}
+	m.keep(ctx, t, mr, old.Version)
 	mr.record.Store(rec)
-	mr.handle.Send(&actors.Reset{Index: ctx.index, Keep: m.saver(t, c.ID, old.Version), Pending: ctx.pending})
+	mr.handle.Send(&actors.Reset{Index: ctx.index, Pending: ctx.pending})
 	m.keep(ctx, t, mr, rec.Version)
-	m.dropOldVersions(t, old, rec)
+	m.dropOldVersions(ctx, t, old, rec)
 	return &rec.Model, nil
 }
 
 func applyRestoreVersion(m *machine, ctx *entryContext, tenant string, c command.RestoreVersion) (*catalogue.Model, error) {
 	t, mr, err := m.runtime(tenant, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	state, err := m.kept(t, c.ID, c.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -247,8 +245,8 @@ func applyRestoreVersion(m *machine, ctx *entryContext, tenant string, c command
 	}
 	m.keepUnkept(ctx, t, mr, old)
 	mr.record.Store(rec)
-	mr.handle.Send(&actors.Install{Index: ctx.index, State: m.loader(t, c.ID, c.Version), Pending: ctx.pending})
-	m.keep(ctx, t, mr, rec.Version)
-	m.dropOldVersions(t, old, rec)
+	ctx.batch.PutState(t.Ordinal, c.ID, rec.Version, state)
+	mr.handle.Send(&actors.Install{Index: ctx.index, State: state, Pending: ctx.pending})
+	m.dropOldVersions(ctx, t, old, rec)
 	return &rec.Model, nil
 }

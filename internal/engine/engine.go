@@ -130,7 +130,6 @@ func (e *Engine) Close(ctx context.Context) error {
 
 // close ends the actors and closes the history; the log must be closed before.
 func (m *machine) close() error {
-	m.progress.close()
 	err := m.clear()
 	m.actors.Close()
 	return errors.Join(err, m.history.Close())
@@ -202,21 +201,18 @@ func (e *Engine) Ready() error {
 func (e *Engine) Stale() bool { return e.node.Stale() }
 
 // AppliedIndex returns the log index up to which everything is visible to reads.
-func (e *Engine) AppliedIndex() uint64 { return e.machine.progress.visible.Load() }
+func (e *Engine) AppliedIndex() uint64 { return e.node.AppliedIndex() }
 
 // WaitApplied returns when everything up to the log index is visible, or ctx
 // ends.
 func (e *Engine) WaitApplied(ctx context.Context, index uint64) error {
-	return e.machine.progress.wait(ctx, index)
+	return e.node.WaitApplied(ctx, index)
 }
 
 // Barrier returns when every write acknowledged before, on any node, is visible
 // here.
 func (e *Engine) Barrier(ctx context.Context) error {
-	if err := e.node.Barrier(ctx); err != nil {
-		return err
-	}
-	return e.WaitApplied(ctx, e.node.AppliedIndex())
+	return e.node.Barrier(ctx)
 }
 
 // TakeSnapshot takes a snapshot now.

@@ -27,7 +27,6 @@ type machine struct {
 	history   *history.Store // reads are safe from any goroutine
 	actors    *actors.System
 	directory directory // reads are safe from any goroutine
-	progress  *progress // reads are safe from any goroutine
 	tenants   map[string]*tenantRuntime
 	log       zerolog.Logger
 }
@@ -50,7 +49,7 @@ type reply struct {
 func newMachine(store *history.Store, system *actors.System, log zerolog.Logger) *machine {
 	return &machine{
 		catalogue: catalogue.New(), history: store, actors: system, log: log,
-		progress: newProgress(), tenants: map[string]*tenantRuntime{},
+		tenants: map[string]*tenantRuntime{},
 	}
 }
 
@@ -80,7 +79,7 @@ func (m *machine) Apply(e *cluster.Entry) cluster.Applied {
 	}
 	close(ctx.committed)
 	ctx.pending.Done()
-	return cluster.Applied{Results: results, Done: m.progress.track(e.Index, ctx.pending.Passed())}
+	return cluster.Applied{Results: results, Done: ctx.pending.Passed()}
 }
 
 func (m *machine) applyCommand(ctx *entryContext, c string) any {

@@ -43,7 +43,7 @@ func (m *machine) recordOne(ctx *entryContext, t *tenantRuntime, o *decision.Out
 		}
 	}
 	o.Class = class
-	ctx.batch.Record(t.Ordinal, o, rec.Encoded, impression)
+	ctx.batch.Record(t.Ordinal, o, []byte(rec.Encoded), impression)
 	ctx.recorded++
 	if o.IdempotencyKey != "" {
 		m.catalogue.Answers().Add(&catalogue.Answer{

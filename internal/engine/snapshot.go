@@ -3,7 +3,6 @@ package engine
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -38,7 +37,6 @@ const minModelSize = 3
 
 // machineCapture is the machine as of one log index.
 type machineCapture struct {
-	machine   *machine
 	catalogue *catalogue.Capture
 	history   *history.Capture
 	models    []capturedModel
@@ -53,7 +51,11 @@ type capturedModel struct {
 // Capture posts a marker into every mailbox and takes the rest by reference:
 // the order of the mailboxes makes the cut exact, and nothing waits.
 func (m *machine) Capture(uint64) (cluster.Capture, error) {
-	c := &machineCapture{machine: m, catalogue: m.catalogue.Capture(), history: m.history.Capture()}
+	past, err := m.history.Capture()
+	if err != nil {
+		return nil, err
+	}
+	c := &machineCapture{catalogue: m.catalogue.Capture(), history: past}
 	for _, t := range m.tenants {
 		for _, mr := range t.models {
 			c.models = append(c.models, capturedModel{mr.id, mr.handle.Capture(), mr.handle})
@@ -63,9 +65,8 @@ func (m *machine) Capture(uint64) (cluster.Capture, error) {
 	return c, nil
 }
 
-// Persist writes the snapshot. The history's checkpoint comes last: when every
-// actor has answered, every version it was to keep is stored, so the checkpoint
-// may hold more than the cut and never less.
+// Persist writes the snapshot. The history's checkpoint may hold more than the
+// cut and never less.
 func (c *machineCapture) Persist(w *snapshot.Writer) error {
 	registry, err := c.catalogue.Registry()
 	if err != nil {
@@ -88,7 +89,7 @@ func (c *machineCapture) Persist(w *snapshot.Writer) error {
 	if err != nil {
 		return err
 	}
-	return c.machine.history.Checkpoint(dir)
+	return c.history.Checkpoint(dir)
 }
 
 func writeSection(w *snapshot.Writer, name string, write func(io.Writer) error) error {
@@ -157,7 +158,7 @@ func (m *machine) Restore(src *snapshot.Source) error {
 	}
 	m.refreshTenants()
 	m.refreshKeys()
-	m.useSettings()
+	m.directory.setPepper(m.catalogue.Settings().Pepper)
 	return nil
 }
 
@@ -166,7 +167,7 @@ func (m *machine) clear() error {
 	pending := actors.NewPending()
 	for _, t := range m.tenants {
 		for _, mr := range t.models {
-			mr.handle.Stop(pending, nil)
+			mr.handle.Stop(pending)
 		}
 	}
 	pending.Done()
@@ -305,13 +306,13 @@ func digestOf(c actors.Captured) string {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write(c.State)
-	return fmt.Sprintf("%016x", binary.BigEndian.Uint64(h.Sum(nil)))
+	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 const day = 24 * time.Hour
 
 func historyLimits(s catalogue.Settings) history.Limits {
-	return history.Limits{
-		MaxRows: s.MaxHistoryRows, MaxAge: time.Duration(s.MaxHistoryDays) * day, MaxCustomers: s.MaxSummaryCustomers,
-	}
+	l := history.DefaultLimits()
+	l.MaxRows, l.MaxAge, l.MaxCustomers = s.MaxHistoryRows, time.Duration(s.MaxHistoryDays)*day, s.MaxSummaryCustomers
+	return l
 }

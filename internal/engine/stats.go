@@ -33,7 +33,10 @@ type Stats struct {
 // Stats returns the present figures. It is for a scrape, not for a hot path.
 func (e *Engine) Stats() Stats {
 	m := e.machine
-	h := m.history.Stats()
+	h, err := m.history.Stats()
+	if err != nil {
+		e.log.Warn().Err(err).Msg("the history's figures cannot be read")
+	}
 	s := Stats{
 		AppliedIndex: e.AppliedIndex(), Faults: e.faults.n.Load(),
 		Interactions: h.Rows, DroppedRows: h.DroppedRows, Customers: h.Customers, Summaries: h.Summaries,

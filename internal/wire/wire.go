@@ -114,8 +114,16 @@ func (r *Reader) Bool() bool {
 	return c == 1
 }
 
-// Uvarint reads an unsigned varint.
+// Uvarint reads an unsigned varint. Almost all are one byte: lengths, counts.
 func (r *Reader) Uvarint() uint64 {
+	if r.at < len(r.s) && r.s[r.at] < 0x80 {
+		r.at++
+		return uint64(r.s[r.at-1])
+	}
+	return r.longUvarint()
+}
+
+func (r *Reader) longUvarint() uint64 {
 	var v uint64
 	for shift := uint(0); shift < 64; shift += 7 {
 		c := r.Byte()
@@ -143,12 +151,10 @@ func (r *Reader) Uint64() uint64 {
 		r.fail("want 8 bytes, have %d", r.Len())
 		return 0
 	}
-	var v uint64
-	for i := range 8 {
-		v |= uint64(r.s[r.at+i]) << (8 * i)
-	}
+	s := r.s[r.at : r.at+8]
 	r.at += 8
-	return v
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // Float reads a float64; NaN and infinities are corrupt: none is ever written.

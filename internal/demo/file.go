@@ -52,6 +52,7 @@ func (s *session) playFile(ctx context.Context, o CSV) error {
 	if err := f.play(ctx); err != nil {
 		return err
 	}
+	s.out.line("")
 	s.out.note("%s outcomes, %d trainings and %s scores in %.1f s, all through the HTTP API.", count(len(f.train)),
 		2*fileCheckpoints, count(len(f.entrants)*fileCheckpoints*len(f.tests)), time.Since(began).Seconds())
 	f.printResult()
@@ -125,7 +126,8 @@ func (f *file) introduce(o CSV, dropped bool) {
 	}
 	f.out.title("How the models learn")
 	f.out.note("Every fifth row, from the first on, is for the test: %s rows that no model learns from. The other %s become outcomes in the file's order. "+
-		"The online model learns from each as it arrives; the others are trained at each line.", count(len(f.tests)), count(len(f.train)))
+		"The online model learns from each as it arrives; the others are trained at each line. If the file is in order of time, "+
+		"the first lines show models that know only its beginning.", count(len(f.tests)), count(len(f.train)))
 	f.out.line("")
 }
 

@@ -66,6 +66,7 @@ func (s *session) playMarket(ctx context.Context, o Options) error {
 	if err := m.play(ctx); err != nil {
 		return err
 	}
+	s.out.line("")
 	s.out.note("%s visitors in %.1f s, every decision and every outcome through the HTTP API.",
 		count(o.Visitors), time.Since(began).Seconds())
 	m.printRegret()

@@ -16,6 +16,21 @@ type testSet struct {
 	rows   []client.BatchRow
 	offers []string // the offer shown in each row; empty for a file
 	labels []bool
+
+	requests [][]client.BatchRow // rows cut into requests, once
+}
+
+// cut returns the rows as requests of a size that the server permits.
+func (t *testSet) cut() ([][]client.BatchRow, error) {
+	if t.requests == nil {
+		for rows, err := range chunks(t.rows) {
+			if err != nil {
+				return nil, err
+			}
+			t.requests = append(t.requests, rows)
+		}
+	}
+	return t.requests, nil
 }
 
 // The size of one request of many rows: half of what the server permits by
@@ -65,11 +80,12 @@ func (s *session) measure(ctx context.Context, e *entrant, set *testSet) (learn.
 }
 
 func (s *session) scoreRows(ctx context.Context, e *entrant, set *testSet) ([]learn.Scored, error) {
+	requests, err := set.cut()
+	if err != nil {
+		return nil, err
+	}
 	scored := make([]learn.Scored, 0, len(set.rows))
-	for rows, err := range chunks(set.rows) {
-		if err != nil {
-			return nil, err
-		}
+	for _, rows := range requests {
 		batch, err := s.client.ScoreBatch(ctx, e.id, rows)
 		if err != nil {
 			return nil, err

@@ -60,9 +60,10 @@ func (s *session) explain(ctx context.Context, e *entrant, row object, title str
 	slices.SortStableFunc(parts, func(a, b client.Explanation) int {
 		return cmp.Compare(math.Abs(weight(b)), math.Abs(weight(a)))
 	})
-	rest := 0.0
-	rows := make([][]string, 0, shownExplanations+1)
+	rest, sum := 0.0, 0.0
+	rows := make([][]string, 0, shownExplanations+2)
 	for i, x := range parts {
+		sum += weight(x)
 		if i >= shownExplanations {
 			rest += weight(x)
 			continue
@@ -72,10 +73,21 @@ func (s *session) explain(ctx context.Context, e *entrant, row object, title str
 	if n := len(parts) - shownExplanations; n > 0 {
 		rows = append(rows, []string{fmt.Sprintf("%d more", n), "", fmt.Sprintf("%+.2f", rest)})
 	}
+	rows = append(rows, []string{"starting point", "", fmt.Sprintf("%+.2f", starting(&result, sum))})
 	s.out.table([]column{
-		{title: "because of", left: true}, {title: "value", left: true}, {title: unit(parts)},
+		{title: "because of", left: true}, {title: "value", left: true}, {title: unit(&result)},
 	}, rows)
 	return nil
+}
+
+// starting is what the score's parts, which add up to sum, were added to: a
+// scorecard's base or the log-odds that the model starts from.
+func starting(r *client.ScoreResult, sum float64) float64 {
+	if r.RawScore != nil {
+		return *r.RawScore - sum
+	}
+	p := min(max(r.Score, 1e-9), 1-1e-9) // keeps the logarithm finite
+	return math.Log(p/(1-p)) - sum
 }
 
 // weight is a part's contribution, or the points of a rule that matched.
@@ -86,8 +98,8 @@ func weight(x client.Explanation) float64 {
 	return x.Contribution
 }
 
-func unit(parts []client.Explanation) string {
-	if len(parts) > 0 && parts[0].Rule != "" {
+func unit(r *client.ScoreResult) string {
+	if r.RawScore != nil {
 		return "points"
 	}
 	return "log-odds"

@@ -16,8 +16,9 @@ import (
 	"github.com/praetor-engine/praetor/internal/client"
 )
 
-// Starter starts an engine with an empty tenant. It returns the engine's URL, an
-// admin key of the tenant, and stop, which ends the engine and removes its data.
+// Starter starts an engine with an empty tenant and returns once it is ready: the
+// engine's URL, an admin key of the tenant, and stop, which ends the engine and
+// removes its data.
 type Starter func(ctx context.Context) (url, key string, stop func() error, err error)
 
 // Options say what to play and against which engine.

@@ -34,6 +34,22 @@ func TestAppendCategoryEqualsCategory(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	row := decision.Row{
+		{Name: "a", Kind: decision.Number}, {Name: "s", Kind: decision.Member, Text: "p"}, {Name: "s", Kind: decision.Member, Text: "q"},
+		{Name: "t", Kind: decision.Text},
+	}
+	var got []int
+	for rest := row; len(rest) > 0; {
+		var values decision.Row
+		values, rest = Cut(rest)
+		got = append(got, len(values))
+	}
+	if want := []int{1, 2, 1}; !slices.Equal(got, want) {
+		t.Errorf("sizes of the fields = %v, want %v", got, want)
+	}
+}
+
 func TestInputsAgreeWithSpec(t *testing.T) {
 	no := false
 	specs := []learn.Spec{

@@ -23,6 +23,16 @@ func SplitKey(key string) (field, category string, isCategory bool) {
 // decision.Field.Category gives it but into memory of the caller.
 func AppendCategory(dst []byte, f *decision.Field) []byte { return f.AppendCategory(dst) }
 
+// Cut returns the values of a row's first field, one or the members of a set, and
+// the rest of the row. The row must not be empty.
+func Cut(row decision.Row) (values, rest decision.Row) {
+	n := 1
+	for row[0].Kind == decision.Member && n < len(row) && row[n].Name == row[0].Name {
+		n++
+	}
+	return row[:n], row[n:]
+}
+
 // Inputs answers which fields are inputs of a model: those of learn.Spec.Uses
 // whose name has no "=" (such a field cannot have a key). It answers in constant
 // time.

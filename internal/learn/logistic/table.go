@@ -32,17 +32,20 @@ func (t *table) Score(req *learn.Request, res *learn.Result) {
 	z, row := t.bias, req.Row
 	for k := range t.fields {
 		f := &t.fields[k]
-		for len(row) > 0 && row[0].Name != f.name && row[0].Name < f.name {
+		var values decision.Row
+		for len(row) > 0 {
+			if row[0].Name == f.name {
+				values, row = encode.Cut(row)
+				break
+			}
+			if row[0].Name > f.name {
+				break
+			}
 			row = row[1:]
 		}
-		n := 0
-		for n < len(row) && row[n].Name == f.name {
-			n++
-		}
-		c := f.contribution(row[:n])
-		row = row[n:]
+		c := f.contribution(values)
 		z += c
-		if req.Explain && (n > 0 || c != 0) {
+		if req.Explain && (values != nil || c != 0) {
 			res.Explanations = append(res.Explanations, learn.Explanation{Name: f.name, Value: c})
 		}
 	}

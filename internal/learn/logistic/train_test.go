@@ -128,16 +128,7 @@ func TestPenalties(t *testing.T) {
 func TestElasticNetMeetsItsOptimalityConditions(t *testing.T) {
 	const l1, l2 = 0.005, 0.02
 	src := market{rows: 8000, seed: 5}
-	p := newProfile(&learn.Spec{})
-	_ = src.Scan(t.Context(), func(ex *learn.Example) error { p.add(ex); return nil })
-	run := training{
-		cfg:  config{learningRate: 0.1, l1: l1, l2: l2, epochs: 200, batchSize: 32},
-		opts: new(learn.TrainOptions), rng: newRand(1),
-	}
-	if err := run.read(t.Context(), &learn.Spec{}, src); err != nil {
-		t.Fatal(err)
-	}
-	run.m = newModel(&run.cfg, run.d, run.base)
+	run := fitting(t, src, config{learningRate: 0.1, l1: l1, l2: l2, epochs: 200, batchSize: 32})
 	for range run.cfg.epochs {
 		if err := run.m.epoch(t.Context(), run.d, run.d.rows, run.rng); err != nil {
 			t.Fatal(err)

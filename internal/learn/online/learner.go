@@ -155,9 +155,9 @@ func (l *learner) predict(row decision.Row, weight float64) float64 {
 	z, at := l.bias.weight, 0
 	var values decision.Row
 	for len(row) > 0 {
-		values, row = cut(row)
-		at = seek(l.fields, at, values[0].Name)
-		if at == len(l.fields) || l.fields[at].name != values[0].Name {
+		values, row = encode.Cut(row)
+		var found bool
+		if at, found = seek(l.fields, at, values[0].Name); !found {
 			if !l.admits(&values[0]) {
 				continue
 			}

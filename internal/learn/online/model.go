@@ -24,18 +24,22 @@ type field struct {
 	shared     bool // categories is in a view, so that adding to it takes a copy
 }
 
-// seek returns the first index from i on whose name is not before name. Rows have
-// mostly the model's fields, so the next one is mostly right.
-func seek(fields []field, i int, name string) int {
+// seek returns the first index from i on whose name is not before name, and
+// whether it is name. Rows have mostly the model's fields, so the next one is
+// mostly right.
+func seek(fields []field, i int, name string) (at int, found bool) {
 	const near = 4
 	for range near {
-		if i >= len(fields) || fields[i].name == name || fields[i].name > name {
-			return i
+		if i >= len(fields) || fields[i].name == name {
+			return i, i < len(fields)
+		}
+		if fields[i].name > name {
+			return i, false
 		}
 		i++
 	}
-	j, _ := slices.BinarySearchFunc(fields[i:], name, func(f field, n string) int { return strings.Compare(f.name, n) })
-	return i + j
+	at, found = slices.BinarySearchFunc(fields[i:], name, func(f field, n string) int { return strings.Compare(f.name, n) })
+	return i + at, found
 }
 
 // category returns the feature of a value's category, nil when there is none.
@@ -76,16 +80,6 @@ func (f *field) addCategory(value string) *feature {
 	}
 	f.categories[value] = ft
 	return ft
-}
-
-// cut returns the values of the row's first field, one or the members of a set,
-// and the rest of the row.
-func cut(row decision.Row) (values, rest decision.Row) {
-	n := 1
-	for row[0].Kind == decision.Member && n < len(row) && row[n].Name == row[0].Name {
-		n++
-	}
-	return row[:n], row[n:]
 }
 
 // each calls f for every feature in the order of the state: the bias with a nil

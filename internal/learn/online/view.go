@@ -45,12 +45,9 @@ func (v *view) Score(req *learn.Request, res *learn.Result) {
 	z, at := v.bias.cell.loadWeight(), 0
 	var values decision.Row
 	for row := req.Row; len(row) > 0; {
-		values, row = cut(row)
-		at = seek(v.fields, at, values[0].Name)
-		if at == len(v.fields) {
-			break
-		}
-		if v.fields[at].name != values[0].Name {
+		values, row = encode.Cut(row)
+		var found bool
+		if at, found = seek(v.fields, at, values[0].Name); !found {
 			continue
 		}
 		c, known := v.contribution(&v.fields[at], values)

@@ -35,6 +35,14 @@ type RegistryPromotion struct {
 	Metrics  json.RawMessage         `json:"metrics"`
 }
 
+// Registry returns the model's registry metadata.
+func (m *ModelRecord) Registry() RegistryEntry {
+	return RegistryEntry{
+		Status: m.RegistryStatus, Family: m.Family, PromotedAt: m.Promotion.At, PromotedBy: m.Promotion.By,
+		PreviousStatus: m.Promotion.Previous, MetricsAtPromotion: m.Promotion.Metrics,
+	}
+}
+
 var (
 	emptyObject = json.RawMessage("{}")
 	emptyArray  = json.RawMessage("[]")

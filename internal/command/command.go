@@ -34,6 +34,7 @@ const (
 	KindInstallTraining   Kind = 13
 	KindResetLearning     Kind = 14
 	KindRestoreVersion    Kind = 15
+	KindDigest            Kind = 16
 )
 
 // Header is what every command carries beside its payload.

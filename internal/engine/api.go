@@ -155,10 +155,11 @@ type ClusterStatus struct {
 
 // NodeStatus is one member.
 type NodeStatus struct {
-	ID            string `json:"id"`
-	Address       string `json:"address"`
-	Role          string `json:"role"` // leader, voter or nonvoter
-	AppliedIndex  uint64 `json:"appliedIndex"`
-	LastContactMs int64  `json:"lastContactMs"`
-	Healthy       bool   `json:"healthy"`
+	ID      string `json:"id"`
+	Address string `json:"address"`
+	Role    string `json:"role"` // leader, voter or nonvoter
+	// The rest is null where this node does not know it.
+	AppliedIndex  *uint64 `json:"appliedIndex"`
+	LastContactMs *int64  `json:"lastContactMs"` // since the leader was heard
+	Healthy       *bool   `json:"healthy"`
 }

@@ -30,6 +30,7 @@ func init() {
 		command.KindInstallTraining:   typed(applyInstallTraining),
 		command.KindResetLearning:     typed(applyResetLearning),
 		command.KindRestoreVersion:    typed(applyRestoreVersion),
+		command.KindDigest:            typed(applyDigest),
 	}
 }
 

@@ -218,12 +218,30 @@ func (e *Engine) Barrier(ctx context.Context) error {
 // TakeSnapshot takes a snapshot now.
 func (e *Engine) TakeSnapshot(ctx context.Context) error { return e.node.Snapshot(ctx) }
 
-// ClusterStatus returns the cluster as this node sees it.
+// Failed is closed when the node stopped by itself because going on could lose
+// data; the process should close the engine and exit.
+func (e *Engine) Failed() <-chan struct{} { return e.node.Failed() }
+
+// Err returns why the node stopped by itself, nil while it has not.
+func (e *Engine) Err() error { return e.node.Err() }
+
+// ClusterStatus returns the cluster as this node sees it: of the other nodes it
+// knows where they are, and of itself how far it is.
 func (e *Engine) ClusterStatus() ClusterStatus {
 	s := e.node.Status()
-	out := ClusterStatus{Leader: s.Leader, Term: s.Term, AppliedIndex: s.AppliedIndex, Nodes: []NodeStatus{}}
-	for _, n := range s.Nodes {
-		out.Nodes = append(out.Nodes, NodeStatus(n))
+	out := ClusterStatus{Leader: s.LeaderID, Term: s.Term, AppliedIndex: s.AppliedIndex, Nodes: []NodeStatus{}}
+	for _, m := range s.Members {
+		n := NodeStatus{ID: m.ID, Address: m.Address, Role: "nonvoter"}
+		if m.Leader {
+			n.Role = "leader"
+		} else if m.Voter {
+			n.Role = "voter"
+		}
+		if m.ID == s.NodeID {
+			contact, ready := s.LastContact.Milliseconds(), e.Ready() == nil
+			n.AppliedIndex, n.LastContactMs, n.Healthy = &s.AppliedIndex, &contact, &ready
+		}
+		out.Nodes = append(out.Nodes, n)
 	}
 	return out
 }

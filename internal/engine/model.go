@@ -40,6 +40,16 @@ func (e *Engine) ModelDetail(ctx context.Context, tenant, id string, withState b
 	return d, err
 }
 
+// Registry returns a model with its registry metadata.
+func (e *Engine) Registry(tenant, id string) (*catalogue.Model, catalogue.RegistryEntry, error) {
+	mr, err := e.machine.directory.model(tenant, id)
+	if err != nil {
+		return nil, catalogue.RegistryEntry{}, err
+	}
+	rec := mr.record.Load()
+	return &rec.Model, rec.Registry(), nil
+}
+
 // CreateModel makes a model.
 func (e *Engine) CreateModel(ctx context.Context, w Write, f catalogue.ModelFields) (*catalogue.Model, Receipt, error) {
 	if err := checkCreate(&f); err != nil {

@@ -63,9 +63,11 @@ func (s *Scorer) Score(req *learn.Request, at decision.Time, scratch *RankScratc
 		s.published.View.Score(req, res)
 		return arms, -1
 	}
+	explain := req.Explain
+	req.Explain = false // a bandit is explained by its arms
 	if req.OfferID != "" {
 		bandit.Score(req, res)
-		if req.Explain {
+		if explain {
 			arms = bandit.ScoreArms(nil, req.Rand, arms)
 		}
 		return arms, -1

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"bufio"
-	"context"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"slices"
 	"strings"
@@ -45,7 +43,6 @@ type machineCapture struct {
 type capturedModel struct {
 	id    string
 	state <-chan actors.Captured
-	model *actors.Model
 }
 
 // Capture posts a marker into every mailbox and takes the rest by reference:
@@ -55,14 +52,20 @@ func (m *machine) Capture(uint64) (cluster.Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &machineCapture{catalogue: m.catalogue.Capture(), history: past}
+	c := &machineCapture{catalogue: m.catalogue.Capture(), history: past, models: m.captureModels()}
+	return c, nil
+}
+
+// captureModels posts a marker into every mailbox, ordered by the models' ids.
+func (m *machine) captureModels() []capturedModel {
+	var all []capturedModel
 	for _, t := range m.tenants {
 		for _, mr := range t.models {
-			c.models = append(c.models, capturedModel{mr.id, mr.handle.Capture(), mr.handle})
+			all = append(all, capturedModel{mr.id, mr.handle.Capture()})
 		}
 	}
-	slices.SortFunc(c.models, func(a, b capturedModel) int { return strings.Compare(a.id, b.id) })
-	return c, nil
+	slices.SortFunc(all, func(a, b capturedModel) int { return strings.Compare(a.id, b.id) })
+	return all
 }
 
 // Persist writes the snapshot. The history's checkpoint may hold more than the
@@ -93,10 +96,7 @@ func (c *machineCapture) Persist(w *snapshot.Writer) error {
 }
 
 func writeSection(w *snapshot.Writer, name string, write func(io.Writer) error) error {
-	section, err := w.Section(name)
-	if err != nil {
-		return err
-	}
+	section := w.Section(name)
 	buffered := bufio.NewWriterSize(section, 1<<20)
 	if err := write(buffered); err != nil {
 		_ = section.Close()
@@ -271,42 +271,6 @@ func readModels(s string) (map[string]actors.Birth, error) {
 		births[b.ID] = b
 	}
 	return births, r.Close()
-}
-
-// Digest is a fingerprint of everything learned as of one log index, to compare
-// replicas, and a restored node with a replay of its log.
-type Digest struct {
-	Index  uint64            `json:"index"`
-	Models map[string]string `json:"models"` // model id → FNV-1a 64 of its state, or fault@index
-}
-
-// digest captures every model and hashes its state. It must not run together
-// with Apply.
-func (m *machine) digest(ctx context.Context, index uint64) (Digest, error) {
-	d := Digest{Index: index, Models: map[string]string{}}
-	captured, err := m.Capture(index)
-	if err != nil {
-		return d, err
-	}
-	defer captured.Release()
-	for _, c := range captured.(*machineCapture).models {
-		select {
-		case state := <-c.state:
-			d.Models[c.id] = digestOf(state)
-		case <-ctx.Done():
-			return d, ctx.Err()
-		}
-	}
-	return d, nil
-}
-
-func digestOf(c actors.Captured) string {
-	if c.Fault != nil {
-		return fmt.Sprintf("fault@%d", c.Fault.Index)
-	}
-	h := fnv.New64a()
-	_, _ = h.Write(c.State)
-	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 const day = 24 * time.Hour

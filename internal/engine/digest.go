@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"os"
+
+	"github.com/rs/zerolog"
+
+	"github.com/praetor-engine/praetor/actors"
+	"github.com/praetor-engine/praetor/cluster"
+	"github.com/praetor-engine/praetor/internal/command"
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/history"
+)
+
+// Digest is a fingerprint of everything learned as of one log index, to compare
+// replicas with each other and a restored node with a replay of its log.
+type Digest struct {
+	Index        uint64            `json:"index"`
+	Models       map[string]string `json:"models"`       // id → FNV-1a 64 of the state, or fault@index
+	Interactions map[string]int64  `json:"interactions"` // tenant → recorded and kept
+}
+
+// pendingDigest is a digest whose models are still answering.
+type pendingDigest struct {
+	index        uint64
+	models       []capturedModel
+	interactions map[string]int64
+}
+
+// applyDigest marks the cut; the states come from the actors afterwards, so the
+// log does not wait.
+func applyDigest(m *machine, ctx *entryContext, _ string, _ nothing) (*pendingDigest, error) {
+	d := &pendingDigest{index: ctx.index, models: m.captureModels(), interactions: map[string]int64{}}
+	for id, t := range m.tenants {
+		d.interactions[id] = m.history.Count(t.Ordinal)
+	}
+	return d, nil
+}
+
+func (p *pendingDigest) wait(ctx context.Context) (Digest, error) {
+	d := Digest{Index: p.index, Models: map[string]string{}, Interactions: p.interactions}
+	for _, c := range p.models {
+		select {
+		case captured := <-c.state:
+			d.Models[c.id] = digestOf(captured)
+		case <-ctx.Done():
+			return d, decision.Errorf(decision.KindUnavailable, "model %s did not answer in time", c.id)
+		}
+	}
+	return d, nil
+}
+
+func digestOf(c actors.Captured) string {
+	if c.Fault != nil {
+		return fmt.Sprintf("fault@%d", c.Fault.Index)
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(c.State)
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// Digest returns the digest at a place in the log that it makes, so that all
+// writes acknowledged before are in it.
+func (e *Engine) Digest(ctx context.Context) (Digest, error) {
+	p, _, err := do[*pendingDigest](ctx, e, &command.Header{Kind: command.KindDigest}, nothing{})
+	if err != nil {
+		return Digest{}, err
+	}
+	return p.wait(ctx)
+}
+
+// Replay applies the whole log of a stopped node, from its first entry and
+// without any snapshot, and returns the digest of what comes out. Nothing of
+// the node's is written. A log whose beginning a snapshot has replaced cannot
+// be replayed.
+func Replay(ctx context.Context, dataDir string, log zerolog.Logger) (d Digest, err error) {
+	scratch, err := os.MkdirTemp("", "praetor-replay-")
+	if err != nil {
+		return d, fmt.Errorf("engine: replay: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	options := history.DefaultOptions()
+	options.Logger = log
+	store, err := history.Open(scratch, options)
+	if err != nil {
+		return d, fmt.Errorf("engine: replay: %w", err)
+	}
+	m := newMachine(store, actors.NewSystem(log, nil), log)
+	defer func() { _ = m.close() }()
+	index, err := cluster.Replay(dataDir, m)
+	if err != nil {
+		return d, fmt.Errorf("engine: replay: %w", err)
+	}
+	p, err := applyDigest(m, &entryContext{index: index}, "", nothing{})
+	if err != nil {
+		return d, err
+	}
+	return p.wait(ctx)
+}

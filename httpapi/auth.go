@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/praetor-engine/praetor/internal/decision"
+)
+
+// access says who may use a route. The zero value is no declaration, and a
+// route without one keeps the server from starting.
+type access uint8
+
+const (
+	undeclared access = iota
+	public            // no key at all
+	viewer
+	editor
+	admin
+	operator
+)
+
+var accessRoles = [...]decision.Role{
+	public: decision.RoleNone, viewer: decision.RoleViewer, editor: decision.RoleEditor,
+	admin: decision.RoleAdmin, operator: decision.RoleOperator,
+}
+
+// String names the access as openapi.yaml's x-role does.
+func (a access) String() string {
+	if a == public {
+		return "public"
+	}
+	return accessRoles[a].String()
+}
+
+// credential returns the key that a request carries, empty when there is none.
+func credential(h *fasthttp.RequestHeader) []byte {
+	if auth := h.Peek("Authorization"); len(auth) > 0 {
+		scheme, key, _ := bytes.Cut(auth, []byte{' '})
+		if equalFold(scheme, "bearer") {
+			return bytes.TrimSpace(key)
+		}
+		return nil
+	}
+	return h.Peek("X-Api-Key")
+}
+
+// The answers to a missing and to an unknown key; what is wrong with a key is
+// nobody's business.
+var (
+	errNoKey  = decision.Errorf(decision.KindUnauthorized, "a key is required: send Authorization: Bearer <key> or X-API-Key: <key>")
+	errBadKey = decision.Errorf(decision.KindUnauthorized, "the key is unknown, expired or revoked")
+)
+
+// authorise finds out who asks, checks the role that the matched route wants,
+// and settles the tenant: a tenant's key is of its tenant whatever X-Tenant-Id
+// says, the operator's key acts in the tenant that the header names.
+func (rq *request) authorise(h *fasthttp.RequestHeader) error {
+	if rq.route.access == public {
+		return nil
+	}
+	key := credential(h)
+	if len(key) == 0 {
+		return errNoKey
+	}
+	p, ok := rq.server.gate.Authenticate(key)
+	if !ok {
+		return errBadKey
+	}
+	if want := accessRoles[rq.route.access]; p.Role < want {
+		return decision.Errorf(decision.KindForbidden, "this needs the role %s, the key has %s", want, p.Role)
+	}
+	rq.principal = p
+	if p.Role != decision.RoleOperator {
+		return nil
+	}
+	tenant := h.Peek("X-Tenant-Id")
+	switch {
+	case len(tenant) > 0:
+		id := string(tenant)
+		if !rq.server.gate.TenantExists(id) {
+			return decision.Errorf(decision.KindNotFound, "no tenant %q", clip(id))
+		}
+		rq.principal.TenantID = id
+	case !rq.route.tenantless:
+		return decision.Invalid("X-Tenant-Id", "the operator's key needs this header here: the tenant to act in")
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"strconv"
+
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/engine"
+	"github.com/praetor-engine/praetor/internal/learn"
+)
+
+// appendScore appends the answer of one score. arms are a bandit's, best is the
+// place of the one that was chosen, −1 when none was.
+func appendScore(dst []byte, t decision.ModelType, req *learn.Request, res *learn.Result, arms []learn.ArmScore, best int) []byte {
+	dst = append(dst, '{')
+	dst = appendScoreFields(dst, t, res)
+	if t.Bandit() {
+		if best >= 0 {
+			dst = appendText(dst, "offerId", arms[best].OfferID)
+			dst = appendNumber(dst, "propensity", arms[best].Propensity)
+		} else if req.OfferID != "" {
+			dst = appendText(dst, "offerId", req.OfferID)
+		}
+	}
+	if req.Explain {
+		dst = append(dst, `,"explanations":[`...)
+		if t.Bandit() {
+			dst = appendArms(dst, arms)
+		} else {
+			dst = appendExplanations(dst, res.Explanations)
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}', '\n')
+}
+
+// appendScoreFields appends the fields that every answer with a score shares.
+func appendScoreFields(dst []byte, t decision.ModelType, res *learn.Result) []byte {
+	dst = appendFloat(append(dst, `"score":`...), res.Score)
+	if res.HasConfidence {
+		dst = appendNumber(dst, "confidence", res.Confidence)
+	}
+	if res.HasRaw {
+		name := "rawMargin"
+		if t == decision.Scorecard {
+			name = "rawScore"
+		}
+		dst = appendNumber(dst, name, res.Raw)
+	}
+	return dst
+}
+
+func appendExplanations(dst []byte, list []learn.Explanation) []byte {
+	for i := range list {
+		e := &list[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if e.Rule {
+			dst = appendString(append(dst, `{"rule":`...), e.Name)
+			if e.Matched {
+				dst = append(dst, `,"matched":true`...)
+			} else {
+				dst = append(dst, `,"matched":false`...)
+			}
+			dst = append(appendNumber(dst, "points", e.Value), '}')
+			continue
+		}
+		dst = appendString(append(dst, `{"field":`...), e.Name)
+		dst = append(appendNumber(dst, "contribution", e.Value), '}')
+	}
+	return dst
+}
+
+func appendArms(dst []byte, arms []learn.ArmScore) []byte {
+	for i := range arms {
+		a := &arms[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(append(dst, `{"offerId":`...), a.OfferID)
+		dst = appendNumber(dst, "score", a.Score)
+		dst = appendNumber(dst, "mean", a.Mean)
+		dst = appendNumber(dst, "lower", a.Lower)
+		dst = appendNumber(dst, "upper", a.Upper)
+		dst = append(appendNumber(dst, "propensity", a.Propensity), '}')
+	}
+	return dst
+}
+
+// appendRanking appends the answer of a score-offer-set.
+func appendRanking(dst []byte, m *catalogue.Model, customer string, offers []engine.Offer, ranked []engine.OfferScore) []byte {
+	dst = appendString(append(dst, `{"modelId":`...), m.ID)
+	dst = appendText(dst, "modelKey", m.Key)
+	dst = appendText(dst, "modelType", string(m.ModelType))
+	dst = appendNullable(dst, "customerId", customer)
+	dst = appendCount(dst, "count", len(ranked))
+	dst = append(dst, `,"scores":[`...)
+	for i := range ranked {
+		r := &ranked[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		offer := &offers[r.Index]
+		dst = appendString(append(dst, `{"offerId":`...), offer.ID)
+		if offer.Name != "" {
+			dst = appendText(dst, "offerName", offer.Name)
+		}
+		dst = appendNumber(dst, "score", r.Score)
+		if r.HasPropensity {
+			dst = appendNumber(dst, "propensity", r.Propensity)
+		}
+		if r.HasHistory {
+			dst = appendSummary(append(dst, `,"interactionFeatures":{`...), &r.History)
+			dst = append(dst, '}')
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, "]}\n"...)
+}
+
+// appendSummary appends the fields of a customer's history with an offer.
+func appendSummary(dst []byte, s *decision.Summary) []byte {
+	dst = strconv.AppendUint(append(dst, `"impressions":`...), uint64(s.Impressions), 10)
+	dst = appendCount(dst, "positives", s.Positives)
+	dst = appendCount(dst, "negatives", s.Negatives)
+	dst = appendNumber(dst, "positiveRate", s.PositiveRate())
+	dst = append(dst, `,"lastContactAt":`...)
+	return decision.Time(s.LastContactAt).AppendJSON(dst)
+}

@@ -1,0 +1,217 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/decision"
+)
+
+func (s *Server) listOutcomeTypes(rq *request) error {
+	p, err := rq.page()
+	if err != nil {
+		return err
+	}
+	l, err := s.engine.OutcomeTypes(rq.tenant(), p)
+	if err != nil {
+		return err
+	}
+	return replyList(rq, p, l)
+}
+
+func (s *Server) createOutcomeType(rq *request) error {
+	t, err := rq.outcomeType(true)
+	if err != nil {
+		return err
+	}
+	t, receipt, err := s.engine.CreateOutcomeType(rq.ctx, rq.write(), t)
+	if err != nil {
+		return err
+	}
+	rq.wrote(receipt)
+	return rq.reply(fasthttp.StatusCreated, t)
+}
+
+func (s *Server) updateOutcomeType(rq *request) error {
+	t, err := rq.outcomeType(false)
+	if err != nil {
+		return err
+	}
+	t, receipt, err := s.engine.UpdateOutcomeType(rq.ctx, rq.write(), rq.param(0), t)
+	if err != nil {
+		return err
+	}
+	rq.wrote(receipt)
+	return rq.reply(fasthttp.StatusOK, t)
+}
+
+func (s *Server) deleteOutcomeType(rq *request) error {
+	receipt, err := s.engine.DeleteOutcomeType(rq.ctx, rq.write(), rq.param(0))
+	return rq.replyDeleted(receipt, err)
+}
+
+// outcomeType reads the body of POST (create) and PUT on outcome types.
+func (rq *request) outcomeType(create bool) (t catalogue.OutcomeType, err error) {
+	if err := rq.beginBody(); err != nil {
+		return t, err
+	}
+	if rq.enterObject() {
+		for rq.nextField() {
+			switch {
+			case rq.key == "key" && create:
+				t.Key = *rq.ownText(1, maxName)
+			case rq.key == "name":
+				t.Name = *rq.ownText(1, maxName)
+			case rq.key == "classification":
+				t.Classification = rq.oneOf("positive", "negative", "neutral")
+			case rq.key == "category":
+				t.Category = rq.oneOf("impression", "response")
+			default:
+				rq.unknown()
+			}
+		}
+		if create {
+			rq.need("key", "name", "classification")
+		}
+	}
+	return t, rq.decoder.err()
+}
+
+// oneOf reads one of the words.
+func (d *decoder) oneOf(words ...string) string {
+	if !d.expect('"', "one of "+strings.Join(words, ", ")) {
+		return ""
+	}
+	got := d.text()
+	for _, w := range words {
+		if got == w {
+			return w
+		}
+	}
+	d.wrongf("must be one of %s, got %q", strings.Join(words, ", "), clip(got))
+	return ""
+}
+
+func (s *Server) listKeys(rq *request) error {
+	p, err := rq.page()
+	if err != nil {
+		return err
+	}
+	l, err := s.engine.Keys(rq.tenant(), p)
+	if err != nil {
+		return err
+	}
+	return replyList(rq, p, l)
+}
+
+func (s *Server) createKey(rq *request) error {
+	var name, role string
+	var expires decision.Time
+	if err := rq.beginBody(); err != nil {
+		return err
+	}
+	if rq.enterObject() {
+		for rq.nextField() {
+			switch rq.key {
+			case "name":
+				name = *rq.ownText(1, maxName)
+			case "role":
+				role = rq.oneOf("viewer", "editor", "admin")
+			case "expiresAt":
+				if rq.null() {
+					continue
+				}
+				at, ok := rq.time()
+				if ok && at <= decision.TimeOf(s.now()) {
+					rq.wrongf("must be in the future, got %s", at)
+				}
+				expires = at
+			default:
+				rq.unknown()
+			}
+		}
+		rq.need("name", "role")
+	}
+	if err := rq.decoder.err(); err != nil {
+		return err
+	}
+	key, receipt, err := s.engine.CreateKey(rq.ctx, rq.write(), name, role, expires)
+	if err != nil {
+		return err
+	}
+	rq.wrote(receipt)
+	return rq.reply(fasthttp.StatusCreated, key)
+}
+
+func (s *Server) revokeKey(rq *request) error {
+	receipt, err := s.engine.RevokeKey(rq.ctx, rq.write(), rq.param(0))
+	return rq.replyDeleted(receipt, err)
+}
+
+func (s *Server) listTenants(rq *request) error {
+	p, err := rq.page()
+	if err != nil {
+		return err
+	}
+	l, err := s.engine.Tenants(p)
+	if err != nil {
+		return err
+	}
+	return replyList(rq, p, l)
+}
+
+func (s *Server) createTenant(rq *request) error {
+	var id, name string
+	if err := rq.beginBody(); err != nil {
+		return err
+	}
+	if rq.enterObject() {
+		for rq.nextField() {
+			switch rq.key {
+			case "id":
+				id = *rq.ownText(1, maxName)
+			case "name":
+				name = *rq.ownText(1, maxName)
+			default:
+				rq.unknown()
+			}
+		}
+		rq.need("name")
+	}
+	if err := rq.decoder.err(); err != nil {
+		return err
+	}
+	t, receipt, err := s.engine.CreateTenant(rq.ctx, rq.write(), id, name)
+	if err != nil {
+		return err
+	}
+	rq.wrote(receipt)
+	return rq.reply(fasthttp.StatusCreated, t)
+}
+
+func (s *Server) deleteTenant(rq *request) error {
+	receipt, err := s.engine.DeleteTenant(rq.ctx, rq.write(), rq.param(0))
+	return rq.replyDeleted(receipt, err)
+}
+
+func (s *Server) clusterStatus(rq *request) error {
+	return rq.reply(fasthttp.StatusOK, s.engine.ClusterStatus())
+}
+
+// snapshotAnswer tells which part of the log a snapshot holds at least.
+type snapshotAnswer struct {
+	AppliedIndex uint64 `json:"appliedIndex"`
+}
+
+func (s *Server) takeSnapshot(rq *request) error {
+	if err := rq.noFields(); err != nil {
+		return err
+	}
+	index := s.engine.AppliedIndex()
+	if err := s.engine.TakeSnapshot(rq.ctx); err != nil {
+		return err
+	}
+	return rq.reply(fasthttp.StatusOK, snapshotAnswer{AppliedIndex: index})
+}

@@ -1,0 +1,164 @@
+package httpapi
+
+import (
+	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/engine"
+)
+
+// maxOffers is how many offers one request may rank.
+const maxOffers = 1000
+
+// explains reports whether answers of the type carry explanations.
+func explains(t decision.ModelType) bool {
+	switch t {
+	case decision.Scorecard, decision.Bayesian, decision.LogisticRegression, decision.GradientBoosted,
+		decision.ThompsonBandit, decision.EpsilonGreedy:
+		return true
+	}
+	return false
+}
+
+func (s *Server) scoreModel(rq *request) error {
+	explain, err := rq.flag("explain", true)
+	if err != nil {
+		return err
+	}
+	if err := rq.scoreBody(); err != nil {
+		return err
+	}
+	sc, err := s.engine.Scorer(rq.tenant(), rq.params[0])
+	if err != nil {
+		return err
+	}
+	m := sc.Model()
+	mem := &rq.score
+	mem.request.Rand = rq.rng
+	mem.request.Explain = explain && explains(m.ModelType)
+	var best int
+	mem.arms, best = sc.Score(&mem.request, decision.TimeOf(s.now()), &mem.scratch, &mem.result, mem.arms[:0])
+	rq.out = appendScore(rq.out, m.ModelType, &mem.request, &mem.result, mem.arms, best)
+	return nil
+}
+
+// scoreBody reads the body of a score into the score memory.
+func (rq *request) scoreBody() error {
+	if err := rq.beginBody(); err != nil {
+		return err
+	}
+	var attributes, context decision.Row
+	req := &rq.score.request
+	if rq.enterObject() {
+		for rq.nextField() {
+			switch rq.key {
+			case "attributes":
+				attributes = rq.row()
+			case "context":
+				context = rq.row()
+			case "offerId":
+				req.OfferID = rq.optionalStr(maxName)
+			case "customerId":
+				req.CustomerID = rq.optionalStr(maxName)
+			default:
+				rq.unknown()
+			}
+		}
+	}
+	req.Row = rq.merge(attributes, context)
+	return rq.decoder.err()
+}
+
+// merge returns the row in which context wins over the attributes.
+func (rq *request) merge(attributes, context decision.Row) decision.Row {
+	if len(context) == 0 {
+		return attributes
+	}
+	rq.score.base = decision.AppendMerged(rq.score.base[:0], attributes, context)
+	return rq.score.base
+}
+
+func (s *Server) scoreOfferSet(rq *request) error {
+	customer, base, err := rq.offerSetBody()
+	if err != nil {
+		return err
+	}
+	sc, err := s.engine.Scorer(rq.tenant(), rq.params[0])
+	if err != nil {
+		return err
+	}
+	mem := &rq.score
+	mem.ranked = sc.RankOffers(customer, base, mem.offers, decision.TimeOf(s.now()), rq.rng, &mem.scratch, mem.ranked[:0])
+	rq.out = appendRanking(rq.out, sc.Model(), customer, mem.offers, mem.ranked)
+	return nil
+}
+
+// offerSetBody reads the customer and the offers, these into the score memory.
+func (rq *request) offerSetBody() (customer string, base decision.Row, err error) {
+	if err := rq.beginBody(); err != nil {
+		return "", nil, err
+	}
+	var attributes, context decision.Row
+	if rq.enterObject() {
+		for rq.nextField() {
+			switch rq.key {
+			case "customerAttributes":
+				attributes = rq.row()
+			case "context":
+				context = rq.row()
+			case "customerId":
+				customer = rq.optionalStr(maxName)
+			case "offers":
+				rq.offers()
+			default:
+				rq.unknown()
+			}
+		}
+		rq.need("offers")
+	}
+	return customer, rq.merge(attributes, context), rq.decoder.err()
+}
+
+// offers reads the array of offers.
+func (rq *request) offers() {
+	mem := &rq.score
+	mem.offers = mem.offers[:0]
+	if !rq.enterArray() {
+		return
+	}
+	if mem.ids == nil {
+		mem.ids = make(map[string]struct{})
+	}
+	for rq.nextItem(maxOffers) {
+		o := rq.offer()
+		if o.ID == "" {
+			continue
+		}
+		if _, twice := mem.ids[o.ID]; twice {
+			rq.invalid("id", "%q is there twice", clip(o.ID))
+		}
+		mem.ids[o.ID] = struct{}{}
+		mem.offers = append(mem.offers, o)
+	}
+	if len(mem.offers) == 0 && !rq.failed {
+		rq.wrongf("must have 1 to %d items, got 0", maxOffers)
+	}
+}
+
+func (rq *request) offer() (o engine.Offer) {
+	if !rq.enterObject() {
+		return o
+	}
+	for rq.nextField() {
+		switch rq.key {
+		case "id":
+			o.ID = rq.str(1, maxName)
+		case "name":
+			o.Name = rq.optionalStr(maxName)
+		case "attributes":
+			o.Attributes = rq.row()
+		default:
+			rq.unknown()
+		}
+	}
+	rq.need("id")
+	return o
+}

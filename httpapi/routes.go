@@ -1,0 +1,68 @@
+package httpapi
+
+import "github.com/valyala/fasthttp"
+
+// The methods, short, as the table reads better so.
+const (
+	get    = fasthttp.MethodGet
+	post   = fasthttp.MethodPost
+	put    = fasthttp.MethodPut
+	remove = fasthttp.MethodDelete
+)
+
+// apiRoutes is the table of /api/v1.
+func (s *Server) apiRoutes() []*route {
+	const models, model = "/api/v1/algorithm-models", "/api/v1/algorithm-models/{id}"
+	return []*route{
+		{method: get, path: models, access: viewer, class: ClassRead, strong: true, handle: s.listModels},
+		{method: post, path: models, access: editor, class: ClassWrite, write: true, handle: s.createModel},
+		{method: remove, path: models, access: editor, class: ClassWrite, write: true, handle: s.deleteModelByQuery},
+		{method: get, path: model, access: viewer, class: ClassRead, strong: true, handle: s.getModel},
+		{method: put, path: model, access: editor, class: ClassWrite, write: true, handle: s.updateModel},
+		{method: remove, path: model, access: editor, class: ClassWrite, write: true, handle: s.deleteModel},
+		{method: post, path: model + "/restore", access: editor, class: ClassWrite, write: true, handle: s.restoreVersion},
+		{method: post, path: model + "/reset-learning", access: editor, class: ClassWrite, write: true, handle: s.resetLearning},
+		{method: get, path: "/api/v1/models/{id}/registry", access: viewer, class: ClassRead, strong: true, handle: s.getRegistry},
+
+		{method: post, path: model + "/score", access: viewer, class: ClassScore, handle: s.scoreModel},
+		{method: post, path: model + "/score-offer-set", access: viewer, class: ClassScore, handle: s.scoreOfferSet},
+		{method: post, path: model + "/score-batch", access: viewer, class: ClassScore, ndjson: true, handle: s.scoreBatch},
+
+		{method: post, path: models + "/train", access: editor, class: ClassTrain, write: true, handle: s.bulkTrain},
+		{method: post, path: model + "/train", access: editor, class: ClassTrain, write: true, handle: s.trainModel},
+		{method: get, path: "/api/v1/jobs", access: viewer, class: ClassRead, handle: s.listJobs},
+		{method: get, path: "/api/v1/jobs/{id}", access: viewer, class: ClassRead, handle: s.getJob},
+		{method: remove, path: "/api/v1/jobs/{id}", access: editor, class: ClassTrain, write: true, handle: s.cancelJob},
+
+		{method: post, path: "/api/v1/respond", access: viewer, class: ClassRespond, write: true, handle: s.respond},
+		{method: post, path: "/api/v1/capture", access: viewer, class: ClassRespond, write: true, handle: s.respond},
+		{method: post, path: "/api/v1/respond/bulk", access: viewer, class: ClassRespond, write: true, handle: s.respondBulk},
+		{method: get, path: "/api/v1/interaction-history", access: viewer, class: ClassRead, handle: s.listInteractions},
+		{method: get, path: "/api/v1/interaction-summaries", access: viewer, class: ClassRead, handle: s.listSummaries},
+
+		{method: get, path: "/api/v1/outcome-types", access: viewer, class: ClassRead, handle: s.listOutcomeTypes},
+		{method: post, path: "/api/v1/outcome-types", access: editor, class: ClassWrite, write: true, handle: s.createOutcomeType},
+		{method: put, path: "/api/v1/outcome-types/{key}", access: editor, class: ClassWrite, write: true, handle: s.updateOutcomeType},
+		{method: remove, path: "/api/v1/outcome-types/{key}", access: editor, class: ClassWrite, write: true, handle: s.deleteOutcomeType},
+
+		{method: get, path: "/api/v1/api-keys", access: admin, class: ClassAdmin, handle: s.listKeys},
+		{method: post, path: "/api/v1/api-keys", access: admin, class: ClassAdmin, write: true, handle: s.createKey},
+		{method: remove, path: "/api/v1/api-keys/{id}", access: admin, class: ClassAdmin, write: true, handle: s.revokeKey},
+		{method: get, path: "/api/v1/tenants", access: operator, class: ClassAdmin, tenantless: true, handle: s.listTenants},
+		{method: post, path: "/api/v1/tenants", access: operator, class: ClassAdmin, write: true, tenantless: true, handle: s.createTenant},
+		{method: remove, path: "/api/v1/tenants/{id}", access: operator, class: ClassAdmin, write: true, tenantless: true, handle: s.deleteTenant},
+		{method: get, path: "/api/v1/cluster", access: admin, class: ClassAdmin, tenantless: true, handle: s.clusterStatus},
+		{method: post, path: "/api/v1/cluster/snapshot", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeSnapshot},
+	}
+}
+
+// systemRoutes is the table of the routes for probes, scrapers and readers.
+func (s *Server) systemRoutes(doc *document) []*route {
+	return []*route{
+		{method: get, path: "/healthz", access: public, idle: true, handle: s.healthz},
+		{method: get, path: "/readyz", access: public, idle: true, handle: s.readyz},
+		{method: get, path: "/metrics", access: public, idle: true, handle: s.exposition},
+		{method: get, path: "/openapi.json", access: public, idle: true, handle: doc.serveJSON},
+		{method: get, path: "/docs", access: public, idle: true, handle: doc.servePage},
+	}
+}

@@ -489,10 +489,12 @@ func BenchmarkScore(b *testing.B) {
 			l, rows := mixedLearner(b, n)
 			view := l.Publish()
 			var res learn.Result
+			var req learn.Request
 			i := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				view.Score(&learn.Request{Row: rows[i%len(rows)]}, &res)
+				req.Row = rows[i%64]
+				view.Score(&req, &res)
 				i++
 			}
 		})
@@ -501,10 +503,12 @@ func BenchmarkScore(b *testing.B) {
 		l, rows := wideLearner(b)
 		view := l.Publish()
 		var res learn.Result
+		var req learn.Request
 		i := 0
 		b.ReportAllocs()
 		for b.Loop() {
-			view.Score(&learn.Request{Row: rows[i%len(rows)]}, &res)
+			req.Row = rows[i%64]
+			view.Score(&req, &res)
 			i++
 		}
 	})
@@ -532,10 +536,12 @@ func BenchmarkObserveAndPublish(b *testing.B) {
 	run := func(l *Learner, rows []decision.Row) func(b *testing.B) {
 		return func(b *testing.B) {
 			l.Publish()
+			ex := learn.Example{Weight: 1}
 			i := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				l.Observe(&learn.Example{Row: rows[i%len(rows)], Positive: i%5 == 0, Weight: 1})
+				ex.Row, ex.Positive = rows[i%64], i%5 == 0
+				l.Observe(&ex)
 				l.Publish()
 				i++
 			}

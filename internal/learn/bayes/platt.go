@@ -82,7 +82,7 @@ func enough(rows []scored) bool {
 func fitPlatt(rows []scored, use func(*scored) bool) calibration {
 	const (
 		iterations = 100
-		tolerance  = 1e-10 // of the gradient, per unit of weight
+		tolerance  = 1e-9  // of what a step still gains, per unit of weight
 		ridge      = 1e-12 // keeps the Hessian invertible when all z are equal
 	)
 	p := newPlatt(rows, use)
@@ -91,21 +91,22 @@ func fitPlatt(rows []scored, use func(*scored) bool) calibration {
 	loss := p.loss(a, b)
 	for range iterations {
 		ga, gb, haa, hab, hbb := p.derivatives(a, b)
-		if math.Abs(ga) <= tolerance*total && math.Abs(gb) <= tolerance*total {
-			break
-		}
 		haa, hbb = haa+ridge, hbb+ridge
 		det := haa*hbb - hab*hab
 		da, db := (hab*gb-hbb*ga)/det, (hab*ga-haa*gb)/det
-		slope := ga*da + gb*db // the loss falls by so much per unit of step
-		step, moved := 1.0, false
+		gain := -(ga*da + gb*db) // twice what a full step would gain on a parabola
+		if gain <= tolerance*total {
+			a, b = a+da, b+db // the square of a small error is left
+			break
+		}
+		step := 1.0
 		for ; step > 1e-10; step /= 2 {
-			if l := p.loss(a+step*da, b+step*db); l <= loss+1e-4*step*slope {
-				a, b, loss, moved = a+step*da, b+step*db, l, true
+			if l := p.loss(a+step*da, b+step*db); l <= loss-1e-4*step*gain {
+				a, b, loss = a+step*da, b+step*db, l
 				break
 			}
 		}
-		if !moved {
+		if step <= 1e-10 {
 			break // as close as floating point comes
 		}
 	}

@@ -27,7 +27,7 @@ type byClass[T any] struct {
 type countsJSON struct {
 	Samples uint64 `json:"samples"`
 	byClass[float64]
-	Fields map[string]fieldJSON `json:"fields,omitempty"`
+	Fields map[string]fieldJSON `json:"fields,omitzero"`
 }
 
 type fieldJSON struct {

@@ -16,8 +16,9 @@ import (
 // both classes of a value are in one number, so no reader sees half an update of
 // a count.
 type view struct {
-	tables      []*table // ascending names
-	prior       number   // ln P(+)/P(−)
+	names       []string // of the tables, ascending; beside them, for seek
+	tables      []*table
+	prior       number // ln P(+)/P(−)
 	confidence  number
 	calibration calibration
 }
@@ -26,7 +27,6 @@ type view struct {
 // and the base, which is the part of ln P(v|+)/P(v|−) that the denominators make
 // and all values of the field share.
 type table struct {
-	name   string
 	bins   bool
 	set    bool
 	edges  []float64
@@ -51,7 +51,7 @@ func newView(m *model) *view {
 		if f.table == nil {
 			f.publish(m)
 		}
-		v.tables = append(v.tables, f.table)
+		v.names, v.tables = append(v.names, f.name), append(v.tables, f.table)
 	}
 	v.update(m)
 	return v
@@ -89,7 +89,7 @@ func (m *model) refresh() bool {
 // publish makes the field's table.
 func (f *field) publish(m *model) {
 	t := &table{
-		name: f.name, bins: f.kind == kindBins, set: f.kind == kindSet, edges: f.edges,
+		bins: f.kind == kindBins, set: f.kind == kindSet, edges: f.edges,
 		index: maps.Clone(f.index), cells: make([]number, len(f.cells)),
 	}
 	if m.given {
@@ -165,42 +165,42 @@ func (t *table) contribution(values []decision.Field) (sum float64, ok bool) {
 // nil.
 func (v *view) logOdds(row decision.Row, explain *[]learn.Explanation) float64 {
 	z := v.prior.load()
-	tables := v.tables
-	for i := 0; i < len(row) && len(tables) > 0; {
+	for i, k := 0, 0; i < len(row) && k < len(v.names); {
 		name := row[i].Name
 		j := i + 1
 		for j < len(row) && row[j].Name == name {
 			j++
 		}
-		if tables = tables[seek(tables, name):]; len(tables) > 0 && tables[0].name == name {
-			if d, ok := tables[0].contribution(row[i:j]); ok {
+		k += seek(v.names[k:], name)
+		if k < len(v.names) && v.names[k] == name {
+			if d, ok := v.tables[k].contribution(row[i:j]); ok {
 				z += d
 				if explain != nil {
-					*explain = append(*explain, learn.Explanation{Name: tables[0].name, Value: d / v.calibration.temperature})
+					*explain = append(*explain, learn.Explanation{Name: v.names[k], Value: d / v.calibration.temperature})
 				}
 			}
-			tables = tables[1:]
+			k++
 		}
 		i = j
 	}
 	return z
 }
 
-// seek returns the first table whose name is not below name. It looks close by
-// first, for rows that have most of the model's fields, and then in steps that
-// double, for rows that have few of them.
-func seek(tables []*table, name string) int {
-	if len(tables) == 0 || tables[0].name >= name {
+// seek returns the first of the ascending names that is not below name. It looks
+// close by first, for rows that have most of the model's fields, and then in steps
+// that double, for rows that have few of them.
+func seek(names []string, name string) int {
+	if len(names) == 0 || names[0] >= name {
 		return 0
 	}
-	low, step := 0, 1 // tables[low] is below name
-	for low+step < len(tables) && tables[low+step].name < name {
+	low, step := 0, 1 // names[low] is below name
+	for low+step < len(names) && names[low+step] < name {
 		low += step
 		step *= 2
 	}
-	high := min(low+step, len(tables))
+	high := min(low+step, len(names))
 	for low+1 < high {
-		if mid := (low + high) / 2; tables[mid].name < name {
+		if mid := (low + high) / 2; names[mid] < name {
 			low = mid
 		} else {
 			high = mid

@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/praetor-engine/praetor/snapshot"
+)
+
+// watchLeadership appends a barrier at the start of each term that this node
+// leads. Raft's own first entry of a term is seen by no machine, so without the
+// barrier an idle cluster would never show that it has caught up.
+func (n *Node) watchLeadership() {
+	for {
+		select {
+		case leads := <-n.raft.LeaderCh():
+			n.log.Info().Bool("leader", leads).Uint64("term", n.raft.CurrentTerm()).Msg("leadership changed")
+			if !leads {
+				continue
+			}
+			index, err := n.sync(context.Background())
+			if err == nil {
+				n.barrier.CompareAndSwap(0, index)
+			}
+		case <-n.stop:
+			return
+		}
+	}
+}
+
+// highWaterInterval is how far in time the high-water mark may lag behind. It
+// costs two fsyncs each.
+const highWaterInterval = 5 * time.Second
+
+// snapshotDue is told after each entry what was applied since the last snapshot.
+func (n *Node) snapshotDue(entries, bytes uint64) {
+	if entries < n.cfg.SnapshotEntries && bytes < n.cfg.SnapshotBytes {
+		return
+	}
+	select {
+	case n.due <- struct{}{}:
+	default:
+	}
+}
+
+// housekeep takes the snapshots that are due and raises the high-water mark.
+func (n *Node) housekeep() {
+	tick := time.NewTicker(highWaterInterval)
+	defer tick.Stop()
+	earliest := time.Now() // for the next snapshot
+	for {
+		select {
+		case <-n.due:
+			if !n.sleep(time.Until(earliest)) {
+				return
+			}
+			n.snapshotNow()
+			earliest = time.Now().Add(n.cfg.SnapshotInterval)
+		case <-tick.C:
+			n.raiseHighWater()
+		case <-n.stop:
+			return
+		}
+	}
+}
+
+// sleep returns false when the node stops meanwhile.
+func (n *Node) sleep(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-n.stop:
+		return false
+	}
+}
+
+func (n *Node) snapshotNow() {
+	start := time.Now()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-n.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if err := n.Snapshot(ctx); err != nil {
+		if !errors.Is(err, context.Canceled) {
+			n.log.Error().Err(err).Msg("snapshot failed; the log goes on growing until one succeeds")
+		}
+		return
+	}
+	n.log.Info().Dur("took", time.Since(start)).Uint64("index", n.high.get()).Msg("snapshot taken")
+}
+
+func (n *Node) raiseHighWater() {
+	err := n.high.raise(n.AppliedIndex())
+	switch {
+	case errors.Is(err, snapshot.ErrSync):
+		n.fail(err)
+	case err != nil:
+		n.log.Error().Err(err).Msg("high-water mark not written")
+	}
+}

@@ -13,11 +13,13 @@ import (
 // commandLine is every command. A flag wins over its environment variable, that
 // over the default.
 type commandLine struct {
-	Demo    demoCommand     `cmd:"" help:"Play a market whose truth is known, or a file, and watch the models learn."`
-	Models  modelsCommands  `cmd:"" help:"List, show and train models."`
-	Keys    keysCommands    `cmd:"" help:"Create, list and revoke a tenant's API keys."`
-	Tenants tenantsCommands `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
-	Version versionCommand  `cmd:"" help:"Print the version."`
+	Serve    serveCommand     `cmd:"" help:"Run a node of the engine."`
+	Demo     demoCommand      `cmd:"" help:"Play a market whose truth is known, or a file, and watch the models learn."`
+	Models   modelsCommands   `cmd:"" help:"List, show and train models."`
+	Keys     keysCommands     `cmd:"" help:"Create, list and revoke a tenant's API keys."`
+	Tenants  tenantsCommands  `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
+	Snapshot snapshotCommands `cmd:"" help:"Inspect and verify snapshots; replay a log."`
+	Version  versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // environment is what a command has around it.

@@ -14,6 +14,9 @@ func (c *faultCounter) add(string, *actors.Fault) { c.n.Add(1) }
 // Stats are the engine's figures for metrics.
 type Stats struct {
 	AppliedIndex     uint64
+	Ready, Leader    bool
+	EntriesProposed  uint64 // to the log, by this node
+	CommandsProposed uint64 // in these entries
 	Tenants          int
 	Models           int
 	FaultedModels    int
@@ -37,8 +40,10 @@ func (e *Engine) Stats() Stats {
 	if err != nil {
 		e.log.Warn().Err(err).Msg("the history's figures cannot be read")
 	}
+	node := e.node.Status()
 	s := Stats{
-		AppliedIndex: e.AppliedIndex(), Faults: e.faults.n.Load(),
+		AppliedIndex: node.AppliedIndex, Ready: e.Ready() == nil, Leader: e.node.IsLeader(),
+		EntriesProposed: node.Entries, CommandsProposed: node.Commands, Faults: e.faults.n.Load(),
 		Interactions: h.Rows, DroppedRows: h.DroppedRows, Customers: h.Customers, Summaries: h.Summaries,
 		EvictedSummaries: h.EvictedSummaries, HistoryBytes: h.DiskBytes,
 	}

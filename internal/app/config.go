@@ -1,0 +1,104 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/praetor-engine/praetor/cluster"
+	"github.com/praetor-engine/praetor/httpapi"
+	"github.com/praetor-engine/praetor/internal/engine"
+)
+
+// Config is every setting of a node. The tags are the one table that flags,
+// environment variables, defaults and help come from.
+type Config struct {
+	Listen     string   `env:"PRAETOR_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the HTTP API (${env}; ${default})."`
+	Data       string   `env:"PRAETOR_DATA_DIR" default:"./data" type:"path" placeholder:"DIR" help:"Directory of the node's data (${env}; ${default})."`
+	NodeID     string   `env:"PRAETOR_NODE_ID" default:"node-1" placeholder:"ID" help:"The node's id, for ever bound to its data (${env}; ${default})."`
+	RaftListen string   `env:"PRAETOR_RAFT_LISTEN" default:"127.0.0.1:7080" placeholder:"HOST:PORT" help:"Address of the log's traffic between nodes; a node alone does not listen (${env}; ${default})."`
+	Peers      []string `env:"PRAETOR_PEERS" placeholder:"ID=HOST:PORT,…" help:"The nodes that found the cluster, this one among them, the same list on each; none: a one-node cluster (${env})."`
+	Dev        bool     `env:"PRAETOR_DEV" help:"Make a tenant demo with a fresh admin key and print it; loopback only (${env})."`
+
+	OperatorKey     string `env:"PRAETOR_OPERATOR_KEY" placeholder:"KEY" help:"The operator's key, at least 16 characters; it makes tenants and their keys (${env}). Prefer the variable or the file: flags are visible to other users."`
+	OperatorKeyFile string `env:"PRAETOR_OPERATOR_KEY_FILE" type:"path" placeholder:"FILE" help:"A file with the operator's key (${env})."`
+
+	TLSCert      string `env:"PRAETOR_TLS_CERT" type:"path" placeholder:"FILE" help:"PEM certificate of the HTTP API (${env})."`
+	TLSKey       string `env:"PRAETOR_TLS_KEY" type:"path" placeholder:"FILE" help:"PEM key of the HTTP API (${env})."`
+	Insecure     bool   `env:"PRAETOR_INSECURE" help:"Listen on other than loopback without TLS, behind a proxy that has it (${env})."`
+	AdminListen  string `env:"PRAETOR_ADMIN_LISTEN" placeholder:"HOST:PORT" help:"Address of the profiler, loopback only; none: off (${env})."`
+	MaxBodyBytes int    `env:"PRAETOR_MAX_BODY_BYTES" default:"1048576" placeholder:"N" help:"Largest request body, in bytes (${env}; ${default})."`
+
+	MaxHistoryRows      int64 `env:"PRAETOR_MAX_HISTORY_ROWS" default:"20000000" placeholder:"N" help:"Interactions kept per tenant (${env}; ${default})."`
+	MaxHistoryDays      int64 `env:"PRAETOR_MAX_HISTORY_DAYS" default:"400" placeholder:"N" help:"Days an interaction is kept (${env}; ${default})."`
+	MaxSummaryCustomers int64 `env:"PRAETOR_MAX_SUMMARY_CUSTOMERS" default:"5000000" placeholder:"N" help:"Customers with summaries in memory, per tenant (${env}; ${default})."`
+	MaxAnswerBytes      int64 `env:"PRAETOR_MAX_ANSWER_BYTES" default:"268435456" placeholder:"N" help:"Memory of the answers kept 24 hours for idempotency keys (${env}; ${default})."`
+	TrainWorkers        int   `env:"PRAETOR_TRAIN_WORKERS" default:"1" placeholder:"N" help:"Trainings at a time on this node (${env}; ${default})."`
+
+	SnapshotEntries  uint64        `env:"PRAETOR_SNAPSHOT_ENTRIES" default:"8192" placeholder:"N" help:"Log entries after which a snapshot is taken (${env}; ${default})."`
+	SnapshotBytes    uint64        `env:"PRAETOR_SNAPSHOT_BYTES" default:"268435456" placeholder:"N" help:"Bytes of log after which a snapshot is taken (${env}; ${default})."`
+	SnapshotInterval time.Duration `env:"PRAETOR_SNAPSHOT_INTERVAL" default:"30s" placeholder:"D" help:"Least time between snapshots (${env}; ${default})."`
+	TrailingEntries  uint64        `env:"PRAETOR_TRAILING_ENTRIES" default:"16384" placeholder:"N" help:"Log entries kept behind a snapshot; at least twice snapshot-entries (${env}; ${default})."`
+	GroupCommit      bool          `env:"PRAETOR_GROUP_COMMIT" default:"true" negatable:"" help:"Put concurrent writes into one log entry (${env}; ${default})."`
+
+	ShutdownTimeout time.Duration `env:"PRAETOR_SHUTDOWN_TIMEOUT" default:"20s" placeholder:"D" help:"How long a graceful stop may take (${env}; ${default})."`
+	LogLevel        string        `env:"PRAETOR_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"debug, info, warn or error (${env}; ${default})."`
+	LogFormat       string        `env:"PRAETOR_LOG_FORMAT" default:"auto" enum:"auto,json,console" placeholder:"FORMAT" help:"json, console, or auto: console on a terminal (${env}; ${default})."`
+}
+
+// operatorKey returns the operator's key from the setting or its file.
+func (c *Config) operatorKey() (string, error) {
+	if c.OperatorKeyFile == "" {
+		return c.OperatorKey, nil
+	}
+	if c.OperatorKey != "" {
+		return "", fmt.Errorf("set the operator's key or its file, not both")
+	}
+	b, err := os.ReadFile(c.OperatorKeyFile)
+	if err != nil {
+		return "", fmt.Errorf("operator's key: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// engineConfig is the engine's part.
+func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
+	cfg := engine.DefaultConfig(c.Data)
+	peers, err := cluster.ParsePeers(c.Peers)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.OperatorKey = operatorKey
+	cfg.TrainWorkers = c.TrainWorkers
+	cfg.Limits = engine.Limits{
+		MaxHistoryRows: c.MaxHistoryRows, MaxHistoryDays: c.MaxHistoryDays,
+		MaxSummaryCustomers: c.MaxSummaryCustomers, MaxAnswerBytes: c.MaxAnswerBytes,
+	}
+	cfg.Cluster.NodeID = c.NodeID
+	cfg.Cluster.Peers = peers
+	if len(peers) > 1 {
+		cfg.Cluster.Listen = c.RaftListen
+	}
+	cfg.Cluster.SnapshotEntries, cfg.Cluster.SnapshotBytes = c.SnapshotEntries, c.SnapshotBytes
+	cfg.Cluster.SnapshotInterval, cfg.Cluster.TrailingEntries = c.SnapshotInterval, c.TrailingEntries
+	if !c.GroupCommit {
+		cfg.Cluster.GroupBytes = 0
+	}
+	return cfg, nil
+}
+
+// httpConfig is the server's part.
+func (c *Config) httpConfig() (httpapi.Config, error) {
+	cfg := httpapi.DefaultConfig()
+	cfg.Addr, cfg.AdminAddr = c.Listen, c.AdminListen
+	cfg.CertFile, cfg.KeyFile, cfg.Insecure = c.TLSCert, c.TLSKey, c.Insecure
+	cfg.MaxBody = c.MaxBodyBytes
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && c.Dev {
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return cfg, fmt.Errorf("--dev listens on loopback only, got %q", c.Listen)
+		}
+	}
+	return cfg, nil
+}

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/praetor-engine/praetor/internal/engine"
+)
+
+// collector shows the engine's figures. It reads them at the time of a scrape.
+type collector struct {
+	engine  *engine.Engine
+	figures []figure
+}
+
+type figure struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*engine.Stats) float64
+}
+
+func newCollector(e *engine.Engine) *collector {
+	c := &collector{engine: e}
+	add := func(kind prometheus.ValueType, name, help string, value func(*engine.Stats) float64) {
+		c.figures = append(c.figures, figure{prometheus.NewDesc("praetor_"+name, help, nil, nil), kind, value})
+	}
+	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
+	add(gauge, "applied_index", "Log index up to which everything is visible to reads.", func(s *engine.Stats) float64 { return float64(s.AppliedIndex) })
+	add(gauge, "ready", "1 when the node is ready.", func(s *engine.Stats) float64 { return bit(s.Ready) })
+	add(gauge, "leader", "1 when the node leads the cluster.", func(s *engine.Stats) float64 { return bit(s.Leader) })
+	add(gauge, "tenants", "Tenants.", func(s *engine.Stats) float64 { return float64(s.Tenants) })
+	add(gauge, "models", "Models.", func(s *engine.Stats) float64 { return float64(s.Models) })
+	add(gauge, "models_faulted", "Models out of service.", func(s *engine.Stats) float64 { return float64(s.FaultedModels) })
+	add(counter, "model_faults_total", "Models that went out of service since the start.", func(s *engine.Stats) float64 { return float64(s.Faults) })
+	add(gauge, "interactions", "Interactions kept.", func(s *engine.Stats) float64 { return float64(s.Interactions) })
+	add(counter, "interactions_dropped_total", "Interactions dropped by the bounds on history, or with their tenant.", func(s *engine.Stats) float64 { return float64(s.DroppedRows) })
+	add(gauge, "summary_customers", "Customers with summaries in memory.", func(s *engine.Stats) float64 { return float64(s.Customers) })
+	add(gauge, "summaries", "Customer × offer summaries in memory.", func(s *engine.Stats) float64 { return float64(s.Summaries) })
+	add(counter, "summaries_evicted_total", "Summaries given up for the bounds on them.", func(s *engine.Stats) float64 { return float64(s.EvictedSummaries) })
+	add(gauge, "idempotency_answers", "Answers kept for idempotency keys.", func(s *engine.Stats) float64 { return float64(s.Answers) })
+	add(gauge, "idempotency_answer_bytes", "Memory of the answers kept for idempotency keys, in bytes.", func(s *engine.Stats) float64 { return float64(s.AnswerBytes) })
+	add(counter, "idempotency_answers_evicted_total", "Answers given up before their 24 hours.", func(s *engine.Stats) float64 { return float64(s.EvictedAnswers) })
+	add(gauge, "history_disk_bytes", "Size of the history on disk, in bytes.", func(s *engine.Stats) float64 { return float64(s.HistoryBytes) })
+	add(counter, "log_entries_proposed_total", "Log entries this node proposed.", func(s *engine.Stats) float64 { return float64(s.EntriesProposed) })
+	add(counter, "log_commands_proposed_total", "Commands in the log entries this node proposed.", func(s *engine.Stats) float64 { return float64(s.CommandsProposed) })
+	add(gauge, "jobs_running", "Trainings queued or under way on this node.", func(s *engine.Stats) float64 { return float64(s.JobsRunning) })
+	return c
+}
+
+func bit(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for i := range c.figures {
+		ch <- c.figures[i].desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.engine.Stats()
+	for i := range c.figures {
+		f := &c.figures[i]
+		ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.value(&s))
+	}
+}

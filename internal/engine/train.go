@@ -81,9 +81,7 @@ func (e *Engine) train(ctx context.Context, w Write, mr *modelRuntime, j *job) e
 	if err != nil {
 		return fmt.Errorf("engine: encode the metrics: %w", err)
 	}
-	h := w.header(command.KindInstallTraining)
-	h.IdempotencyKey = "" // the request's key is the job's, not this command's
-	m, receipt, err := do[*catalogue.Model](ctx, e, h, command.InstallTraining{
+	m, receipt, err := do[*catalogue.Model](ctx, e, w.header(command.KindInstallTraining), command.InstallTraining{
 		ID: mr.id, Revision: rec.Revision, Through: through,
 		State: trained.State, Metrics: metrics, SampleCount: trained.SampleCount,
 	})
@@ -91,6 +89,12 @@ func (e *Engine) train(ctx context.Context, w Write, mr *modelRuntime, j *job) e
 		return err
 	}
 	j.result = TrainResult{Model: m, SampleCount: trained.SampleCount, Metrics: trained.Metrics}
+	if receipt.Replayed { // this training's result was not installed, the first one's was
+		j.result.SampleCount = m.TrainingSamples
+		if err := json.Unmarshal(m.Metrics, &j.result.Metrics); err != nil {
+			return fmt.Errorf("engine: read the first training's metrics: %w", err)
+		}
+	}
 	j.receipt = receipt
 	return nil
 }

@@ -16,7 +16,7 @@ CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test race fuzz lint bench clean
+.PHONY: help build run cluster demo test race fuzz lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ build: ## build bin/praetor
 
 run: build ## build and start a one-node engine on loopback with a demo tenant and its key
 	./bin/praetor serve --dev --data $(DATA)
+
+cluster: build ## start three nodes of one cluster on this machine
+	./deploy/local-cluster.sh .cluster
 
 demo: build ## play the demo: a simulated market, learned through the public API
 	./bin/praetor demo
@@ -54,5 +57,5 @@ $(TOOLS)/staticcheck:
 bench: build ## measure, as ratios side by side (see bench/README.md)
 	$(GO) run ./bench/cmd/praetor-bench all
 
-clean: ## remove what was built and the data of `make run`
-	rm -rf bin .tools $(DATA)
+clean: ## remove what was built and the data of `run` and `cluster`
+	rm -rf bin .tools .cluster $(DATA)

@@ -31,7 +31,8 @@ type Install struct {
 	Pending *Pending
 }
 
-// Configure changes the configuration, and the state too when JSON is not nil.
+// Configure changes the configuration, and the state too when JSON is not nil;
+// a new state lifts a fault.
 type Configure struct {
 	Index   uint64
 	Spec    learn.Spec

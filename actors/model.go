@@ -49,6 +49,10 @@ func (a *modelActor) Receive(ctx actor.Context) {
 		a.fault = nil
 		a.write(msg.Index, msg.Pending, func() error { return a.install(msg) })
 	case *Configure:
+		a.spec = &msg.Spec // also while faulted: a reset then starts from it
+		if msg.JSON != nil {
+			a.fault = nil
+		}
 		a.write(msg.Index, msg.Pending, func() error { return a.configure(msg) })
 	case *Reset:
 		a.fault = nil
@@ -175,7 +179,6 @@ func (a *modelActor) install(msg *Install) error {
 // configure moves the state under a new configuration; a new state in the
 // API's shape replaces it.
 func (a *modelActor) configure(msg *Configure) error {
-	a.spec = &msg.Spec
 	if msg.JSON != nil {
 		return a.make(msg.JSON)
 	}

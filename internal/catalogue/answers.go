@@ -72,9 +72,10 @@ func newAnswers() *Answers {
 	return &Answers{byKey: map[AnswerKey]*Answer{}, bound: DefaultMaxAnswerBytes}
 }
 
+// limit sets the bound on the answers' memory, 0 the default.
 func (a *Answers) limit(bytes int64) {
-	if bytes > 0 {
-		a.bound = bytes
+	if a.bound = bytes; bytes <= 0 {
+		a.bound = DefaultMaxAnswerBytes
 	}
 }
 

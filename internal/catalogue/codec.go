@@ -131,7 +131,13 @@ func Restore(registry []byte, answers string) (*Catalogue, error) {
 	c.lastOrdinal, c.sequence = doc.LastOrdinal, doc.Sequence
 	c.SetSettings(doc.Settings)
 	for i := range doc.Tenants {
-		t := doc.Tenants[i].tenant()
+		t, err := doc.Tenants[i].tenant()
+		if err == nil && c.tenants[t.ID] != nil {
+			err = fmt.Errorf("it is there twice")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("catalogue: read the registry: tenant %q: %w", doc.Tenants[i].ID, err)
+		}
 		c.tenants[t.ID] = t
 	}
 	if err := c.answers.restore(answers); err != nil {
@@ -140,7 +146,8 @@ func Restore(registry []byte, answers string) (*Catalogue, error) {
 	return c, nil
 }
 
-func (d *tenantDocument) tenant() *tenant {
+// tenant makes the tenant, or tells what in it cannot have come from Registry.
+func (d *tenantDocument) tenant() (*tenant, error) {
 	t := &tenant{
 		Tenant:       Tenant{ID: d.ID, Name: d.Name, CreatedAt: d.CreatedAt, Ordinal: d.Ordinal},
 		keys:         map[string]*keyRecord{},
@@ -157,13 +164,22 @@ func (d *tenantDocument) tenant() *tenant {
 		t.putOutcomeType(o.Type, o.Sequence)
 	}
 	for _, m := range d.Models {
-		t.models[m.Model.ID] = &ModelRecord{m.Model, t.ID, m.Revision, m.Sequence, m.Versions, m.Promotion}
-		t.modelKeys[m.Model.Key] = m.Model.ID
+		if other, ok := t.modelKeys[m.Model.Key]; ok {
+			return nil, fmt.Errorf("models %q and %q have one key", other, m.Model.ID)
+		}
 		if m.Model.RegistryStatus == decision.RegistryChampion {
+			if other, ok := t.champions[m.Model.Family]; ok {
+				return nil, fmt.Errorf("family %q has two champions, models %q and %q", m.Model.Family, other, m.Model.ID)
+			}
 			t.champions[m.Model.Family] = m.Model.ID
 		}
+		t.models[m.Model.ID] = &ModelRecord{m.Model, t.ID, m.Revision, m.Sequence, m.Versions, m.Promotion}
+		t.modelKeys[m.Model.Key] = m.Model.ID
 	}
-	return t
+	if len(t.models) != len(d.Models) {
+		return nil, fmt.Errorf("%d models have %d ids", len(d.Models), len(t.models))
+	}
+	return t, nil
 }
 
 func (a *Answers) restore(s string) error {

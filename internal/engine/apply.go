@@ -202,7 +202,7 @@ func applyInstallTraining(m *machine, ctx *entryContext, tenant string, c comman
 	} else {
 		ctx.batch.PutState(t.Ordinal, c.ID, rec.Version, c.State)
 		mr.handle.Send(&actors.Install{
-			Index: ctx.index, State: c.State, Since: m.since(ctx, t.Ordinal, c.Through), Pending: ctx.pending,
+			Index: ctx.index, State: c.State, Since: m.since(ctx, t, c.Through), Pending: ctx.pending,
 		})
 	}
 	m.dropOldVersions(ctx, t, old, rec)

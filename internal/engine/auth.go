@@ -72,11 +72,13 @@ func (p *peppered) hash(raw []byte) (sum catalogue.KeyHash) {
 	return sum
 }
 
-// derive returns a raw key's secret for an idempotency key: the same request
-// again must show the same key, which is stored nowhere.
-func (p *peppered) derive(tenant, idempotencyKey string) []byte {
+// derive returns the secret of the raw key with an id, made by a request with an
+// idempotency key: the same request again must show the same key, which is
+// stored nowhere. The id is part of it because an idempotency key may be used
+// anew once its answer is forgotten; it is another key then.
+func (p *peppered) derive(tenant, idempotencyKey, id string) []byte {
 	mac := hmac.New(sha256.New, p.secret)
-	for _, s := range []string{"api-key", tenant, idempotencyKey} {
+	for _, s := range []string{"api-key", tenant, idempotencyKey, id} {
 		_, _ = mac.Write([]byte(s))
 		_, _ = mac.Write([]byte{0})
 	}
@@ -102,13 +104,13 @@ func (e *Engine) Authenticate(raw []byte) (p Principal, ok bool) {
 	return Principal{TenantID: found.TenantID, KeyID: found.KeyID, KeyName: found.KeyName, Role: found.Role}, true
 }
 
-// newRawKey makes a raw key: 256 random bits, or those derived from the
-// request's idempotency key.
-func (p *peppered) newRawKey(w *Write) string {
+// newRawKey makes the raw key with an id: 256 random bits, or those derived from
+// the request's idempotency key.
+func (p *peppered) newRawKey(w *Write, id string) string {
 	secret := make([]byte, sha256.Size)
 	_, _ = rand.Read(secret) // never fails since Go 1.24
 	if w.IdempotencyKey != "" {
-		secret = p.derive(w.Principal.TenantID, w.IdempotencyKey)
+		secret = p.derive(w.Principal.TenantID, w.IdempotencyKey, id)
 	}
 	return keyPrefix + base64.RawURLEncoding.EncodeToString(secret)
 }

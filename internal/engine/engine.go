@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -98,6 +99,10 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
+	// The log holds the pepper of the keys' hashes: nobody else reads here.
+	if err := os.MkdirAll(config.Cluster.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("engine: data directory: %w", err)
+	}
 	options := history.DefaultOptions()
 	options.Logger = log
 	options.Limits = historyLimits(config.settings(""))
@@ -130,9 +135,9 @@ func (e *Engine) Close(ctx context.Context) error {
 
 // close ends the actors and closes the history; the log must be closed before.
 func (m *machine) close() error {
-	err := m.clear()
+	m.stopActors()
 	m.actors.Close()
-	return errors.Join(err, m.history.Close())
+	return m.history.Close()
 }
 
 // settleInterval is how often a node looks whether it leads and the replicated

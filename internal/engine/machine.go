@@ -35,7 +35,10 @@ type machine struct {
 type tenantRuntime struct {
 	catalogue.Tenant
 	models map[string]*modelRuntime
-	batch  []decision.Outcome // recorded by this entry, not yet sent to the actors
+	// batch has what this entry recorded so far; the first sent of it went to
+	// the actors, which share it and read only.
+	batch []decision.Outcome
+	sent  int
 }
 
 // reply is what applying one command gives its proposer.
@@ -55,29 +58,30 @@ func newMachine(store *history.Store, system *actors.System, log zerolog.Logger)
 
 // entryContext is what the commands of one log entry share.
 type entryContext struct {
-	index     uint64
-	at        decision.Time
-	batch     *history.Batch
-	recorded  uint32 // outcomes so far
-	pending   *actors.Pending
-	committed chan struct{} // closed when batch is
+	index   uint64
+	at      decision.Time
+	batch   *history.Batch
+	pending *actors.Pending
+	tenants []*tenantRuntime // those with outcomes in this entry
 }
 
 // Apply applies one log entry; a storage error ends the process (see halt).
 func (m *machine) Apply(e *cluster.Entry) cluster.Applied {
 	ctx := &entryContext{
 		index: e.Index, at: decision.Time(e.At),
-		batch: m.history.Begin(e.Index, e.At), pending: actors.NewPending(), committed: make(chan struct{}),
+		batch: m.history.Begin(e.Index, e.At), pending: actors.NewPending(),
 	}
 	results := make([]any, len(e.Commands))
 	for i, c := range e.Commands {
 		results[i] = m.applyCommand(ctx, c)
 	}
 	m.flush(ctx)
+	for _, t := range ctx.tenants {
+		t.batch, t.sent = nil, 0
+	}
 	if err := ctx.batch.Commit(); err != nil {
 		m.halt(err, "cannot store log entry %d", e.Index)
 	}
-	close(ctx.committed)
 	ctx.pending.Done()
 	return cluster.Applied{Results: results, Done: ctx.pending.Passed()}
 }
@@ -100,6 +104,9 @@ func (m *machine) applyCommand(ctx *entryContext, c string) any {
 func (m *machine) applyOnce(ctx *entryContext, h *command.Header, payload string) *reply {
 	var key catalogue.AnswerKey
 	ordinal := m.ordinal(h.Tenant)
+	if h.Tenant != "" && ordinal == 0 {
+		return &reply{err: decision.Errorf(decision.KindNotFound, "tenant %q does not exist", h.Tenant)}
+	}
 	if h.IdempotencyKey != "" {
 		key = catalogue.KeyOf(ordinal, "request", h.IdempotencyKey)
 		first, err := m.catalogue.Answers().Find(key, h.Fingerprint, ctx.at)
@@ -138,12 +145,12 @@ func (m *machine) ordinal(tenantID string) uint32 {
 
 // flush sends what the entry recorded so far to the learning models.
 func (m *machine) flush(ctx *entryContext) {
-	for _, t := range m.tenants { // a model sees its tenant's batches alone, so the order is free
-		batch := t.batch
+	for _, t := range ctx.tenants {
+		batch := t.batch[t.sent:]
 		if len(batch) == 0 {
 			continue
 		}
-		t.batch = nil
+		t.sent = len(t.batch)
 		for _, mr := range t.models {
 			if mr.learns {
 				mr.handle.Send(&actors.Observe{Index: ctx.index, Outcomes: batch, Pending: ctx.pending})

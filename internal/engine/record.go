@@ -17,6 +17,9 @@ func (m *machine) applyRecord(ctx *entryContext, h *command.Header, r *wire.Read
 	if t == nil {
 		return &reply{err: decision.Errorf(decision.KindNotFound, "tenant %q does not exist", h.Tenant)}
 	}
+	if len(t.batch) == 0 {
+		ctx.tenants = append(ctx.tenants, t)
+	}
 	results := make([]OutcomeResult, len(outcomes))
 	for i := range outcomes {
 		if results[i] = m.recordOne(ctx, t, &outcomes[i], &recorded[i]); results[i].Err == nil && !results[i].Duplicate {
@@ -27,10 +30,6 @@ func (m *machine) applyRecord(ctx *entryContext, h *command.Header, r *wire.Read
 }
 
 func (m *machine) recordOne(ctx *entryContext, t *tenantRuntime, o *decision.Outcome, rec *command.Recorded) OutcomeResult {
-	class, impression, ok := m.catalogue.ResolveOutcome(t.ID, o.Type)
-	if !ok {
-		return OutcomeResult{Err: errUnknownOutcome(o.Type)}
-	}
 	var key catalogue.AnswerKey
 	if o.IdempotencyKey != "" {
 		key = catalogue.KeyOf(t.Ordinal, "outcome", o.IdempotencyKey)
@@ -42,9 +41,12 @@ func (m *machine) recordOne(ctx *entryContext, t *tenantRuntime, o *decision.Out
 			return OutcomeResult{ID: first.ID, Classification: first.Class, At: first.RecordedFor, Duplicate: true}
 		}
 	}
+	class, impression, ok := m.catalogue.ResolveOutcome(t.ID, o.Type)
+	if !ok {
+		return OutcomeResult{Err: errUnknownOutcome(o.Type)}
+	}
 	o.Class = class
 	ctx.batch.Record(t.Ordinal, o, []byte(rec.Encoded), impression)
-	ctx.recorded++
 	if o.IdempotencyKey != "" {
 		m.catalogue.Answers().Add(&catalogue.Answer{
 			Key: key, Tenant: t.Ordinal, Fingerprint: rec.Fingerprint, At: ctx.at,

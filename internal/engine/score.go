@@ -54,6 +54,7 @@ func (s *Scorer) Score(req *learn.Request, at decision.Time, scratch *RankScratc
 	res.Clear()
 	bandit, ok := s.published.View.(learn.ArmView)
 	if !ok {
+		given := req.Row
 		if len(s.inputs) > 0 && req.CustomerID != "" {
 			if h, ok := s.history.Summary(s.ordinal, req.CustomerID, req.OfferID); ok {
 				scratch.row = h.AppendFeatures(append(scratch.row[:0], req.Row...), s.inputs, int64(at)).Sort()
@@ -61,10 +62,12 @@ func (s *Scorer) Score(req *learn.Request, at decision.Time, scratch *RankScratc
 			}
 		}
 		s.published.View.Score(req, res)
+		req.Row = given
 		return arms, -1
 	}
 	explain := req.Explain
 	req.Explain = false // a bandit is explained by its arms
+	defer func() { req.Explain = explain }()
 	if req.OfferID != "" {
 		bandit.Score(req, res)
 		if explain {

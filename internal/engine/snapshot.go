@@ -135,12 +135,16 @@ func appendModel(b []byte, id string, c actors.Captured) []byte {
 // Release gives the capture's memory back.
 func (c *machineCapture) Release() { c.history.Release() }
 
-// Restore replaces everything by the snapshot, or by nothing without one.
+// Restore replaces everything by the snapshot, or by nothing without one. Until
+// a model's new actor is there, scores come from what its old one published
+// last.
 func (m *machine) Restore(src *snapshot.Source) error {
-	if err := m.clear(); err != nil {
-		return err
-	}
+	m.stopActors()
 	if src == nil {
+		m.mu.Lock()
+		m.catalogue = catalogue.New()
+		m.mu.Unlock()
+		m.directory.clear()
 		return m.history.Restore("", nil)
 	}
 	if err := m.restoreHistory(src); err != nil {
@@ -162,8 +166,8 @@ func (m *machine) Restore(src *snapshot.Source) error {
 	return nil
 }
 
-// clear stops every actor.
-func (m *machine) clear() error {
+// stopActors ends every actor after what was sent to it before.
+func (m *machine) stopActors() {
 	pending := actors.NewPending()
 	for _, t := range m.tenants {
 		for _, mr := range t.models {
@@ -172,11 +176,7 @@ func (m *machine) clear() error {
 	}
 	pending.Done()
 	<-pending.Passed()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.catalogue, m.tenants = catalogue.New(), map[string]*tenantRuntime{}
-	m.directory.clear()
-	return nil
+	m.tenants = map[string]*tenantRuntime{}
 }
 
 func (m *machine) restoreHistory(src *snapshot.Source) error {

@@ -80,10 +80,17 @@ func (e *Engine) CreateKey(ctx context.Context, w Write, name, role string, expi
 	if pepper == nil {
 		return NewKey{}, Receipt{}, decision.Errorf(decision.KindUnavailable, "the cluster has no settings yet")
 	}
-	raw := pepper.newRawKey(&w)
-	k := catalogue.Key{ID: newID("key"), Name: name, Role: role, Prefix: raw[:shownPrefix], ExpiresAt: expiresAt}
+	k := catalogue.Key{ID: newID("key"), Name: name, Role: role, ExpiresAt: expiresAt}
+	raw := pepper.newRawKey(&w, k.ID)
+	k.Prefix = raw[:shownPrefix]
 	made, receipt, err := do[catalogue.Key](ctx, e, w.header(command.KindCreateKey), command.CreateKey{Key: k, Hash: pepper.hash([]byte(raw))})
-	return NewKey{Key: made, Raw: raw}, receipt, err
+	if err != nil {
+		return NewKey{}, receipt, err
+	}
+	if receipt.Replayed { // the key that the first request made
+		raw = pepper.newRawKey(&w, made.ID)
+	}
+	return NewKey{Key: made, Raw: raw}, receipt, nil
 }
 
 // RevokeKey removes an API key; it stops working on every node as soon as the

@@ -81,7 +81,11 @@ func (e *Engine) train(ctx context.Context, w Write, mr *modelRuntime, j *job) e
 	if err != nil {
 		return fmt.Errorf("engine: encode the metrics: %w", err)
 	}
-	m, receipt, err := do[*catalogue.Model](ctx, e, w.header(command.KindInstallTraining), command.InstallTraining{
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// From here on a cancel comes too late: the job tells what the log says.
+	m, receipt, err := do[*catalogue.Model](context.WithoutCancel(ctx), e, w.header(command.KindInstallTraining), command.InstallTraining{
 		ID: mr.id, Revision: rec.Revision, Through: through,
 		State: trained.State, Metrics: metrics, SampleCount: trained.SampleCount,
 	})

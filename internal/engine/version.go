@@ -61,21 +61,22 @@ func (m *machine) dropOldVersions(ctx *entryContext, t *tenantRuntime, old, rec 
 }
 
 // since replays what a model must still observe after a training that read the
-// history up to the log index through: the later outcomes up to this place in
-// this entry, once they are committed. What the entry records after this place reaches the actor as
-// usual.
-func (m *machine) since(ctx *entryContext, ordinal uint32, through uint64) actors.Replay {
-	end := decision.InteractionID{Index: ctx.index, Seq: ctx.recorded}
+// history up to the log index through: what later entries recorded, and what
+// this one recorded before this place. The latter comes from memory: the actor
+// must not wait for this entry's commit while this entry may wait for the actor
+// (see keep). What the entry records after this place reaches the actor as usual.
+func (m *machine) since(ctx *entryContext, t *tenantRuntime, through uint64) actors.Replay {
+	own, before, ordinal := t.batch, ctx.index-1, t.Ordinal
 	return func(f func(*decision.Outcome)) error {
-		<-ctx.committed
-		err := m.history.ScanFrom(context.Background(), ordinal, through, ctx.index, func(o *decision.Outcome) error {
-			if o.ID.Less(end) {
-				f(o)
-			}
+		err := m.history.ScanFrom(context.Background(), ordinal, through, before, func(o *decision.Outcome) error {
+			f(o)
 			return nil
 		})
 		if err != nil {
 			m.halt(err, "cannot replay the history of tenant %d after log index %d", ordinal, through)
+		}
+		for i := range own {
+			f(&own[i])
 		}
 		return nil
 	}

@@ -9,25 +9,25 @@ import (
 	"github.com/praetor-engine/praetor/internal/learn"
 )
 
-// appendScore appends the answer of one score. arms are a bandit's, best is the
-// place of the one that was chosen, −1 when none was.
-func appendScore(dst []byte, t decision.ModelType, req *learn.Request, res *learn.Result, arms []learn.ArmScore, best int) []byte {
+// appendScore appends the answer of one score. best is the place of the arm that
+// a bandit chose, −1 when it chose none.
+func appendScore(dst []byte, t decision.ModelType, mem *scoreMemory, best int, explain bool) []byte {
 	dst = append(dst, '{')
-	dst = appendScoreFields(dst, t, res)
+	dst = appendScoreFields(dst, t, &mem.result)
 	if t.Bandit() {
 		if best >= 0 {
-			dst = appendText(dst, "offerId", arms[best].OfferID)
-			dst = appendNumber(dst, "propensity", arms[best].Propensity)
-		} else if req.OfferID != "" {
-			dst = appendText(dst, "offerId", req.OfferID)
+			dst = appendText(dst, "offerId", mem.arms[best].OfferID)
+			dst = appendNumber(dst, "propensity", mem.arms[best].Propensity)
+		} else if mem.request.OfferID != "" {
+			dst = appendText(dst, "offerId", mem.request.OfferID)
 		}
 	}
-	if req.Explain {
+	if explain {
 		dst = append(dst, `,"explanations":[`...)
 		if t.Bandit() {
-			dst = appendArms(dst, arms)
+			dst = appendArms(dst, mem.arms)
 		} else {
-			dst = appendExplanations(dst, res.Explanations)
+			dst = appendExplanations(dst, mem.result.Explanations)
 		}
 		dst = append(dst, ']')
 	}

@@ -73,7 +73,7 @@ func (rq *request) outcomeType(create bool) (t catalogue.OutcomeType, err error)
 			}
 		}
 		if create {
-			rq.need("key", "name", "classification")
+			rq.need("key", "classification")
 		}
 	}
 	return t, rq.decoder.err()

@@ -1,6 +1,10 @@
 package httpapi
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+
 	"github.com/valyala/fasthttp"
 
 	"github.com/praetor-engine/praetor/internal/decision"
@@ -59,6 +63,7 @@ func (s *Server) respondBulk(rq *request) error {
 	mem := &rq.outcomes
 	duplicates := 0
 	if len(mem.inputs) > 0 {
+		rq.shareKey()
 		results, receipt, err := s.engine.Respond(rq.ctx, rq.write(), decision.TimeOf(s.now()), mem.inputs, mem.results[:0])
 		mem.results = results
 		if err != nil {
@@ -78,6 +83,23 @@ func (s *Server) respondBulk(rq *request) error {
 	}
 	rq.out = appendBulk(rq.out, total, duplicates, mem.failed)
 	return nil
+}
+
+// shareKey gives each outcome without a key of its own one from the request's
+// Idempotency-Key and its place, so that a request that is repeated whole or in
+// part counts nothing twice. The prefix keeps them apart from clients' keys.
+func (rq *request) shareKey() {
+	if rq.idempotencyKey == "" {
+		return
+	}
+	mem := &rq.outcomes
+	sum := sha256.Sum256([]byte(rq.idempotencyKey)) // a bound on the length
+	prefix := "bulk:" + hex.EncodeToString(sum[:16]) + ":"
+	for i := range mem.inputs {
+		if mem.inputs[i].IdempotencyKey == "" {
+			mem.inputs[i].IdempotencyKey = prefix + strconv.Itoa(mem.places[i])
+		}
+	}
 }
 
 // bulkBody reads the outcomes that can be read into the outcome memory, the

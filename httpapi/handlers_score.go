@@ -33,10 +33,11 @@ func (s *Server) scoreModel(rq *request) error {
 	m := sc.Model()
 	mem := &rq.score
 	mem.request.Rand = rq.rng
-	mem.request.Explain = explain && explains(m.ModelType)
+	explain = explain && explains(m.ModelType)
+	mem.request.Explain = explain
 	var best int
 	mem.arms, best = sc.Score(&mem.request, decision.TimeOf(s.now()), &mem.scratch, &mem.result, mem.arms[:0])
-	rq.out = appendScore(rq.out, m.ModelType, &mem.request, &mem.result, mem.arms, best)
+	rq.out = appendScore(rq.out, m.ModelType, mem, best, explain)
 	return nil
 }
 

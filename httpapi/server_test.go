@@ -768,3 +768,35 @@ func TestMetrics(t *testing.T) {
 		t.Error("a tenant is in the metrics")
 	}
 }
+
+// wire is a connection that a test speaks HTTP on by hand.
+type wire struct {
+	net.Conn
+	t testing.TB
+	r *bufio.Reader
+}
+
+func (ts *testServer) dial() *wire {
+	ts.t.Helper()
+	c, err := net.Dial("tcp", ts.addr)
+	if err != nil {
+		ts.t.Fatal(err)
+	}
+	ts.t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	return &wire{c, ts.t, bufio.NewReader(c)}
+}
+
+// wantLine reads up to a line that starts so.
+func (w *wire) wantLine(prefix string) {
+	w.t.Helper()
+	for {
+		line, err := w.r.ReadString('\n')
+		if err != nil {
+			w.t.Fatalf("got %v, want a line with %q", err, prefix)
+		}
+		if strings.HasPrefix(line, prefix) {
+			return
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// field is one field of a request body and what it takes.
+type field struct {
+	path     string // "a.b", with [0] for items
+	kind     string // string, object, array, number, boolean
+	required bool
+	nullable bool
+	most     int // characters of a string, keys of an object, items of an array; 0: unbounded
+}
+
+// bodies is one line for each route that takes fields: a body that is right,
+// and its fields.
+func bodiesTable(id string) []struct {
+	method, path, good string
+	fields             []field
+} {
+	attributes := func(path string) field { return field{path: path, kind: "object", nullable: true, most: maxRowFields} }
+	text := func(path string) field { return field{path: path, kind: "string", most: maxName} }
+	optional := func(path string) field { return field{path: path, kind: "string", most: maxName, nullable: true} }
+	required := func(path string) field {
+		return field{path: path, kind: "string", most: maxName, required: true}
+	}
+	object := func(path string) field { return field{path: path, kind: "object", most: maxObjectKeys} }
+	model := "/api/v1/algorithm-models/" + id
+	shared := []field{
+		{path: "description", kind: "string", most: maxDescription}, text("name"), text("family"), text("status"),
+		optional("targetField"), optional("targetSchemaKey"), object("config"), object("metrics"), object("learningConfig"),
+		object("interactionFeatures"), object("evolutionConfig"), {path: "outcomeWeights", kind: "object", nullable: true, most: maxObjectKeys},
+		{path: "modelState", kind: "object", nullable: true, most: maxObjectKeys}, {path: "predictors", kind: "array", most: maxArrayItems},
+	}
+	outcome := []field{
+		required("customerId"), required("outcome"), optional("offerId"), optional("categoryId"), optional("channelId"), optional("placementId"),
+		optional("modelId"), optional("decisionId"), optional("idempotencyKey"), {path: "direction", kind: "string", nullable: true},
+		{path: "timestamp", kind: "string", nullable: true}, {path: "conversionValue", kind: "number", nullable: true},
+		attributes("attributes"), attributes("context"),
+	}
+	return []struct {
+		method, path, good string
+		fields             []field
+	}{
+		{post, "/api/v1/algorithm-models", `{"key":"new","name":"n","modelType":"scorecard"}`, append([]field{
+			required("key"), required("name"), required("modelType"), {path: "metricsHistory", kind: "array", most: maxArrayItems}}, shared...)},
+		{put, model, `{}`, shared},
+		{post, model + "/restore", `{"version":1}`, []field{{path: "version", kind: "number", required: true}}},
+		{post, "/api/v1/algorithm-models/train", `{"modelId":"x"}`, []field{required("modelId")}},
+		{post, model + "/score", `{}`, []field{attributes("attributes"), attributes("context"), optional("offerId"), optional("customerId")}},
+		{post, model + "/score-offer-set", `{"offers":[{"id":"a"}]}`, []field{
+			attributes("customerAttributes"), attributes("context"), optional("customerId"), {path: "offers", kind: "array", required: true},
+			required("offers[0].id"), optional("offers[0].name"), attributes("offers[0].attributes")}},
+		{post, model + "/score-batch", `{"rows":[{}]}`, []field{
+			{path: "rows", kind: "array", required: true}, optional("rows[0].customerId"), attributes("rows[0].attributes")}},
+		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click"}`, outcome},
+		{post, "/api/v1/capture", `{"customerId":"c","outcome":"click"}`, outcome},
+		{post, "/api/v1/respond/bulk", `{"outcomes":[{"customerId":"c","outcome":"click"}]}`, []field{{path: "outcomes", kind: "array", required: true}}},
+		{post, "/api/v1/outcome-types", `{"key":"k","name":"n","classification":"neutral"}`, []field{
+			required("key"), text("name"), required("classification"), text("category")}},
+		{put, "/api/v1/outcome-types/click", `{}`, []field{text("name"), text("classification"), text("category")}},
+		{post, "/api/v1/api-keys", `{"name":"n","role":"viewer"}`, []field{required("name"), required("role"), {path: "expiresAt", kind: "string", nullable: true}}},
+		{post, "/api/v1/tenants", `{"name":"n"}`, []field{required("name"), text("id")}},
+	}
+}
+
+// with returns the body with the value put at (or, when empty, removed from)
+// the path.
+func with(t *testing.T, body, path, value string) string {
+	t.Helper()
+	var root any
+	if err := json.Unmarshal([]byte(body), &root); err != nil {
+		t.Fatal(err)
+	}
+	at := root
+	steps := strings.Split(strings.NewReplacer("[0]", ".0").Replace(path), ".")
+	for _, s := range steps[:len(steps)-1] {
+		if s == "0" {
+			at = at.([]any)[0]
+		} else {
+			at = at.(map[string]any)[s]
+		}
+	}
+	m, last := at.(map[string]any), steps[len(steps)-1]
+	if value == "" {
+		delete(m, last)
+	} else {
+		m[last] = json.RawMessage(value)
+	}
+	b, err := json.Marshal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var samples = map[string]string{"string": `"x"`, "object": `{}`, "array": `[]`, "number": `7`, "boolean": `true`, "null": `null`}
+
+// tooLarge returns a value of the field's kind that is one beyond its bound.
+func tooLarge(f field) string {
+	switch f.kind {
+	case "string":
+		return `"` + strings.Repeat("é", f.most+1) + `"`
+	case "array":
+		return "[" + strings.Repeat(`{"field":"x"},`, f.most) + `{"field":"x"}]`
+	}
+	var b strings.Builder
+	for i := range f.most + 1 {
+		fmt.Fprintf(&b, `,"f%d":1`, i)
+	}
+	return "{" + b.String()[1:] + "}"
+}
+
+// Every field of every route: wrong type, missing, too long, too many.
+func TestEveryFieldIsChecked(t *testing.T) {
+	a := startAPI(t)
+	id := a.create(fmt.Sprintf(scorecardBody, "card"))
+	before := a.Server.engine.AppliedIndex()
+	covered := map[string]bool{}
+	for _, rt := range bodiesTable(id) {
+		matched, _ := a.match(rt.method, rt.path)
+		covered[matched.method+" "+matched.path] = true
+		for _, f := range rt.fields {
+			for kind, value := range samples {
+				if kind != f.kind && !(kind == "null" && f.nullable) {
+					a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, value), f.path, kind+" for "+f.kind)
+				}
+			}
+			if f.required {
+				a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, ""), f.path, "missing")
+				if f.kind == "string" {
+					a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, `""`), f.path, "empty")
+				}
+			}
+			if f.most > 0 {
+				a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, tooLarge(f)), f.path, "too large")
+			}
+		}
+		for _, body := range []string{`[]`, `"x"`, `7`, `null`, `{`, `{"a":1,}`, "{\"a\":\"\xff\"}", `{"a":NaN}`} {
+			a.wantRefused(rt.method, rt.path, body, "", "not an object")
+		}
+		a.wantRefused(rt.method, rt.path+"?strict=true", with(t, rt.good, "unknown_field", "1"), "unknown_field", "unknown")
+		a.wantRefused(rt.method, rt.path, `{"a":1,"a":2}`, "a", "twice")
+		many := strings.Builder{}
+		for i := range maxFields + 1 {
+			fmt.Fprintf(&many, `,"u%d":1`, i)
+		}
+		a.wantRefused(rt.method, rt.path, "{"+many.String()[1:]+"}", "u64", "too many fields")
+	}
+	// Further rules of single fields.
+	model := "/api/v1/algorithm-models/" + id
+	for _, tc := range []struct{ method, path, body, at string }{
+		{post, "/api/v1/algorithm-models", `{"key":"k","name":"n","modelType":"oracle"}`, "modelType"},
+		{post, "/api/v1/algorithm-models", `{"key":"k","name":"n","modelType":"scorecard","status":"sleeping"}`, "status"},
+		{post, "/api/v1/algorithm-models", `{"key":"k","name":"n","modelType":"scorecard","predictors":[1]}`, "predictors[0]"},
+		{post, "/api/v1/algorithm-models", `{"key":"k","name":"n","modelType":"scorecard","metricsHistory":[1]}`, "metricsHistory[0]"},
+		{post, "/api/v1/algorithm-models", `{"key":"k","name":"n","modelType":"scorecard","config":{"a":{"b":1,"b":2}}}`, "config.a.b"},
+		{post, "/api/v1/algorithm-models", `{"key":"k","name":"n","modelType":"scorecard","config":{"a":[1e999]}}`, "config.a[0]"},
+		{put, model, `{"status":"sleeping"}`, "status"},
+		{post, model + "/restore", `{"version":1.5}`, "version"},
+		{post, model + "/restore", `{"version":0}`, "version"},
+		{post, model + "/restore", `{"version":-1}`, "version"},
+		{post, model + "/score", `{"attributes":{"a":1e999}}`, "attributes.a"},
+		{post, model + "/score", `{"attributes":{"a":{"b":[{}]}}}`, "attributes.a.b[0]"},
+		{post, model + "/score-offer-set", `{"offers":[]}`, "offers"},
+		{post, model + "/score-offer-set", `{"offers":[{"id":"a"},{"id":"a"}]}`, "offers[1].id"},
+		{post, model + "/score-offer-set", `{"offers":[{"id":"a"},7]}`, "offers[1]"},
+		{post, model + "/score-batch", `{"rows":[]}`, "rows"},
+		{post, model + "/score-batch", `{"rows":[{},7]}`, "rows[1]"},
+		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click","direction":"sideways"}`, "direction"},
+		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click","timestamp":"yesterday"}`, "timestamp"},
+		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click","timestamp":"1969-01-01T00:00:00Z"}`, "timestamp"},
+		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click","timestamp":"1970-01-01T00:00:00Z"}`, "timestamp"},
+		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click","idempotencyKey":"a b"}`, "idempotencyKey"},
+		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click","conversionValue":1e400}`, "conversionValue"},
+		{post, "/api/v1/respond/bulk", `{"outcomes":[]}`, "outcomes"},
+		{post, "/api/v1/outcome-types", `{"key":"k","classification":"odd"}`, "classification"},
+		{post, "/api/v1/outcome-types", `{"key":"k","classification":"neutral","category":"odd"}`, "category"},
+		{post, "/api/v1/api-keys", `{"name":"n","role":"operator"}`, "role"},
+		{post, "/api/v1/api-keys", `{"name":"n","role":"viewer","expiresAt":"2001-01-01T00:00:00Z"}`, "expiresAt"},
+		{post, "/api/v1/tenants", `{"name":"n","id":"No Spaces"}`, "id"},
+	} {
+		a.wantRefused(tc.method, tc.path, tc.body, tc.at, "rule")
+	}
+	if after := a.Server.engine.AppliedIndex(); after != before {
+		t.Errorf("the log went from %d to %d: something refused was done in part", before, after)
+	}
+	for _, rt := range a.table {
+		takesNone := strings.HasSuffix(rt.path, "reset-learning") || strings.HasSuffix(rt.path, "{id}/train") || strings.HasSuffix(rt.path, "snapshot")
+		if name := rt.method + " " + rt.path; (rt.method == post || rt.method == put) && !takesNone && !covered[name] {
+			t.Errorf("%s takes a body that no test spoils", name)
+		}
+	}
+}
+
+// wantRefused wants a 400 with a problem at the path.
+func (a *api) wantRefused(method, path, body, at, why string) {
+	a.t.Helper()
+	r := a.do(method, path, operatorKey, body, "X-Tenant-Id: acme")
+	if r.status != 400 {
+		a.t.Errorf("%s %s with %.80s (%s): got %d %.300s, want 400", method, path, body, why, r.status, r.body)
+		return
+	}
+	e := r.failure(a.t)
+	if at == "" {
+		return
+	}
+	for _, d := range e.Details {
+		if d.Path == at || strings.HasPrefix(d.Path, at+".f") {
+			return
+		}
+	}
+	a.t.Errorf("%s %s with %.80s (%s): got %.300s, want a problem at %s", method, path, body, why, r.body, at)
+}

@@ -237,6 +237,37 @@ func TestConfigureKeepsTheState(t *testing.T) {
 	}
 }
 
+// A faulted model is configured all the same, so that what lifts the fault starts
+// from the configuration that the catalogue shows; a state of its own lifts it.
+func TestConfigureReachesAFaultedModel(t *testing.T) {
+	m := spawn(t, newSystem(t, nil), epsilonBirth("m"))
+	fault := func(index uint64) { await(t, func(p *Pending) { m.Send(&Install{Index: index, State: panicky, Pending: p}) }) }
+	spec := epsilonBirth("m").Spec
+	spec.Filter.OfferIDs = []string{"b"}
+
+	fault(2)
+	await(t, func(p *Pending) { m.Send(&Configure{Index: 3, Spec: spec, Pending: p}) })
+	if f := m.Published().Fault; f == nil || f.Index != 2 {
+		t.Errorf("fault after a new configuration = %+v, want the one at index 2", f)
+	}
+	await(t, func(p *Pending) { m.Send(&Reset{Index: 4, Pending: p}) })
+	observe(t, m, 5, outcome("a", decision.Positive, 0), outcome("b", decision.Negative, 1))
+	if a, b := scoreOf(t, m, "a"), scoreOf(t, m, "b"); a != 1 || b != 0 {
+		t.Errorf("scores of a and b = %v, %v, want 1 (never pulled: the filter is in force) and 0", a, b)
+	}
+
+	fault(6)
+	await(t, func(p *Pending) {
+		m.Send(&Configure{Index: 7, Spec: spec, JSON: []byte(`{"arms":{"b":{"totalReward":1,"pulls":2}}}`), Pending: p})
+	})
+	if f := m.Published().Fault; f != nil {
+		t.Errorf("fault after a new state = %+v, want none", f)
+	}
+	if b := scoreOf(t, m, "b"); b != 0.5 {
+		t.Errorf("score of b = %v, want 0.5 from the new state", b)
+	}
+}
+
 func TestAStoppedModelAnswersNotFound(t *testing.T) {
 	s := newSystem(t, nil)
 	m := s.Spawn(epsilonBirth("m"))

@@ -3,6 +3,7 @@ package actors
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -22,9 +23,14 @@ type System struct {
 // NewSystem starts an actor system. onFault is called on the actor's goroutine
 // for each model that faults; it may be nil.
 func NewSystem(log zerolog.Logger, onFault func(modelID string, f *Fault)) *System {
-	config := actor.Configure(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return slog.New(zerolog.NewSlogHandler(log.Level(zerolog.WarnLevel)))
-	}))
+	config := actor.Configure(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+			return slog.New(zerolog.NewSlogHandler(log.Level(zerolog.WarnLevel)))
+		}),
+		// A message to an actor that has stopped starts a goroutine that only
+		// waits for this long; nothing of it is logged here.
+		actor.WithDeadLetterThrottleInterval(time.Millisecond),
+	)
 	return &System{actors: actor.NewActorSystemWithConfig(config), log: log, onFault: onFault}
 }
 

@@ -95,6 +95,12 @@ func (b *bench) start(ctx context.Context, commands ...string) {
 	synctest.Wait()
 }
 
+func (b *bench) result(command string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.results[command]
+}
+
 func (b *bench) wantSizes(t *testing.T, want ...int) {
 	t.Helper()
 	if got := b.log.sizes(); !slices.Equal(got, want) {
@@ -208,7 +214,7 @@ func TestOverload(t *testing.T) {
 		b.start(t.Context(), "c")
 		b.wantKind(t, "c", decision.KindUnavailable)
 		var e *decision.Error
-		if errors.As(b.results["c"], &e); e.Reason != ReasonOverloaded {
+		if errors.As(b.result("c"), &e); e.Reason != ReasonOverloaded {
 			t.Errorf("got reason %q, want %q", e.Reason, ReasonOverloaded)
 		}
 		b.log.done(0)
@@ -264,7 +270,7 @@ func TestNoProgressEndsTheWait(t *testing.T) {
 		b.wantDone(t, "second")
 		time.Sleep(b.cfg.WriteTimeout / 2)
 		synctest.Wait()
-		if _, ok := b.results["first"]; ok {
+		if err := b.result("first"); err != nil {
 			t.Error("got an end of the wait although the log moved")
 		}
 		time.Sleep(b.cfg.WriteTimeout)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -433,7 +434,6 @@ func TestUnknownVersionStopsTheNode(t *testing.T) {
 type brokenMachine struct {
 	counter
 	results []any
-	restore error
 }
 
 func (b *brokenMachine) Apply(*Entry) Applied { return Applied{Results: b.results} }
@@ -479,6 +479,37 @@ func TestFollowerRefusesADamagedRecord(t *testing.T) {
 	}
 	if err := logs.GetLog(2, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
 		t.Errorf("got %v, want nothing stored", err)
+	}
+}
+
+// Damage found while the node runs stops it, and what is handed on fails its
+// checksum wherever it goes.
+func TestDamageFoundWhileRunning(t *testing.T) {
+	logs, err := openLog(t.TempDir(), false)
+	must(t, err)
+	defer logs.Close()
+	var failed error
+	logs.onFail = func(err error) { failed = err }
+	l := &raft.Log{Index: 1, Term: 1, Data: []byte("abc")}
+	must(t, logs.StoreLog(l))
+	l.Data = []byte("abd")
+	must(t, logs.BoltStore.StoreLog(l))
+	var got raft.Log
+	must(t, logs.GetLog(1, &got))
+	if !errors.Is(failed, errDamagedLog) {
+		t.Errorf("got %v reported, want damage", failed)
+	}
+	if err := checkRecord(&got); err == nil {
+		t.Error("got a record that passes its checksum")
+	}
+	failed = nil
+	logs.writeFailed(syscall.ENOSPC)
+	if failed != nil {
+		t.Errorf("got %v reported for a full disk, want it to pass", failed)
+	}
+	logs.writeFailed(&fs.PathError{Op: "fdatasync", Err: syscall.EIO})
+	if !errors.Is(failed, syscall.EIO) {
+		t.Errorf("got %v reported, want the I/O error", failed)
 	}
 }
 

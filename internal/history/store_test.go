@@ -3,18 +3,24 @@ package history
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 )
 
+// testOptions are for a small store on a disk in memory.
 func testOptions() Options {
 	o := DefaultOptions()
 	o.CacheBytes, o.MemTableBytes = 4<<20, 1<<20
+	o.fs = vfs.NewMem()
 	return o
 }
 
@@ -211,13 +217,27 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// TestOpenTrustsNothing runs on a real disk: an opened store is empty until a
+// snapshot is restored, whatever the folder holds.
 func TestOpenTrustsNothing(t *testing.T) {
+	opts := testOptions()
+	opts.fs = nil
 	dir := t.TempDir()
-	s, err := Open(dir, testOptions())
+	live, checkpoint := filepath.Join(dir, "live"), filepath.Join(dir, "checkpoint")
+	s, err := Open(live, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	apply(t, s, 1, entry{ops: []op{record(1, "anna", "loan", decision.Positive, 1)}})
+	c, err := s.Capture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var encoded bytes.Buffer
+	if err := errors.Join(c.Checkpoint(checkpoint), c.Encode(&encoded)); err != nil {
+		t.Fatal(err)
+	}
+	c.Release()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -227,16 +247,18 @@ func TestOpenTrustsNothing(t *testing.T) {
 	if err := s.Begin(2, 1).Commit(); decision.KindOf(err) != decision.KindUnavailable {
 		t.Errorf("Commit() after Close() = %v, want unavailable", err)
 	}
-	s, err = Open(dir, testOptions())
-	if err != nil {
+	if s, err = Open(live, opts); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	if rows := scanAll(t, s, 1, 0, 9); len(rows) != 0 || s.Count(1) != 0 || s.Applied() != 0 {
 		t.Errorf("a reopened store has %d rows, want none before Restore", len(rows))
 	}
-	if _, err := Open(dir, testOptions()); err == nil {
+	if _, err := Open(live, opts); err == nil {
 		t.Error("a second Open() of the same folder succeeded")
+	}
+	if err := s.Restore(checkpoint, &encoded); err != nil || len(scanAll(t, s, 1, 0, 9)) != 1 {
+		t.Errorf("Restore() = %v, want one row", err)
 	}
 }
 

@@ -36,14 +36,14 @@ func (a access) String() string {
 
 // credential returns the key that a request carries, empty when there is none.
 func credential(h *fasthttp.RequestHeader) []byte {
-	if auth := h.Peek("Authorization"); len(auth) > 0 {
+	if auth := h.PeekCanonical(headerAuthorization); len(auth) > 0 {
 		scheme, key, _ := bytes.Cut(auth, []byte{' '})
 		if equalFold(scheme, "bearer") {
 			return bytes.TrimSpace(key)
 		}
 		return nil
 	}
-	return h.Peek("X-Api-Key")
+	return h.PeekCanonical(headerAPIKey)
 }
 
 // The answers to a missing and to an unknown key; what is wrong with a key is
@@ -75,7 +75,7 @@ func (rq *request) authorise(h *fasthttp.RequestHeader) error {
 	if p.Role != decision.RoleOperator {
 		return nil
 	}
-	tenant := h.Peek("X-Tenant-Id")
+	tenant := h.PeekCanonical(headerTenant)
 	switch {
 	case len(tenant) > 0:
 		id := string(tenant)

@@ -26,6 +26,7 @@ type bodyReader struct {
 	r      io.Reader
 	length int  // announced; -1: not
 	done   bool // all of it was read
+	broken bool // reading failed; there is no sense in going on
 }
 
 func newBodyReader(ctx *fasthttp.RequestCtx) bodyReader {
@@ -40,11 +41,14 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := b.r.Read(p)
-	if err == io.EOF {
+	switch {
+	case err == io.EOF:
 		b.done = true
 		if n > 0 {
 			err = nil
 		}
+	case err != nil:
+		b.broken = true
 	}
 	return n, err
 }
@@ -112,7 +116,7 @@ func (b *bodyReader) drain(conn net.Conn, scratch []byte) bool {
 	if b.done {
 		return true
 	}
-	if b.length > maxDrain {
+	if b.broken || b.length > maxDrain {
 		return false
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(drainTime))
@@ -129,11 +133,14 @@ func (b *bodyReader) drain(conn net.Conn, scratch []byte) bool {
 	return false
 }
 
-// checkMedia refuses a body of another type than the route reads; no body needs
-// no type.
-func checkMedia(contentType []byte, hasBody, ndjson bool) (isNDJSON bool, err error) {
+// checkMedia refuses a body of another type than the route reads, or a
+// compressed one; no body needs no type.
+func checkMedia(contentType, coding []byte, hasBody, ndjson bool) (isNDJSON bool, err error) {
 	if !hasBody {
 		return false, nil
+	}
+	if len(coding) > 0 && !equalFold(coding, "identity") {
+		return false, decision.Errorf(decision.KindUnsupportedMedia, "the body must not be compressed, got Content-Encoding %q", clip(string(coding)))
 	}
 	media, _, _ := bytes.Cut(contentType, []byte{';'})
 	media = bytes.TrimSpace(media)

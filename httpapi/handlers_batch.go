@@ -177,6 +177,9 @@ func (b *batchStream) line() {
 	cfg := &rq.server.cfg
 	extend(rq.conn, cfg.ReadTimeout, cfg.WriteTimeout)
 	line, err := b.readLine(cfg.MaxLine)
+	if err == nil && rq.ctx.Err() != nil {
+		err = decision.Errorf(decision.KindUnavailable, "the node is shutting down; the stream ends here")
+	}
 	if err != nil && err != io.EOF {
 		b.ended = true
 		b.fail(err)

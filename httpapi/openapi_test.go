@@ -2,26 +2,35 @@ package httpapi
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 )
 
-func loadSpec(t testing.TB) *openapi3.T {
-	t.Helper()
+// parsedSpec is the description as the tests' library reads it, checked once.
+var parsedSpec = sync.OnceValues(func() (*openapi3.T, error) {
 	doc, err := loadDocument()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	loader := openapi3.NewLoader()
 	spec, err := loader.LoadFromData(doc.json)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	if err := spec.Validate(loader.Context); err != nil {
+	return spec, spec.Validate(loader.Context)
+})
+
+func loadSpec(t testing.TB) *openapi3.T {
+	t.Helper()
+	spec, err := parsedSpec()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return spec
@@ -131,5 +140,44 @@ func TestDocumentIsServed(t *testing.T) {
 	}
 	if checkJSON(doc.json) != nil {
 		t.Error("the description is not JSON by our own rules")
+	}
+}
+
+// The check that the other tests rely on does refuse what is not described:
+// behind references, in lists of types, beyond the known fields.
+func TestDescriptionIsEnforced(t *testing.T) {
+	spec := loadSpec(t)
+	const list = "/api/v1/outcome-types"
+	const good = `{"data":[{"key":"k","name":"n","classification":"neutral","category":"response","isSystem":false}],"pagination":{"total":1,"hasMore":false,"limit":50,"cursor":null}}`
+	for _, tc := range []struct {
+		name   string
+		status int
+		body   string
+		ok     bool
+	}{
+		{"as described", 200, good, true},
+		{"wrong type behind a reference", 200, strings.Replace(good, `"isSystem":false`, `"isSystem":1`, 1), false},
+		{"not of the enumeration", 200, strings.Replace(good, `"neutral"`, `"odd"`, 1), false},
+		{"a field too many", 200, strings.Replace(good, `"key":"k"`, `"key":"k","more":1`, 1), false},
+		{"a field too few", 200, strings.Replace(good, `"key":"k",`, ``, 1), false},
+		{"none of two types", 200, strings.Replace(good, `"cursor":null`, `"cursor":7`, 1), false},
+		{"the other of two types", 200, strings.Replace(good, `"cursor":null`, `"cursor":"c"`, 1), true},
+		{"a status that is not described", 418, good, false},
+		{"an error without its parts", 400, `{"error":{"code":"BAD_REQUEST"}}`, false},
+		{"an unknown code", 400, `{"error":{"code":"OOPS","message":"m","status":400,"requestId":"r"}}`, false},
+		{"an error", 400, `{"error":{"code":"BAD_REQUEST","message":"m","status":400,"requestId":"r"}}`, true},
+	} {
+		req, err := http.NewRequest(get, "http://x"+list, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := &openapi3filter.RequestValidationInput{
+			Request: req, Route: newRoute(spec, list, spec.Paths.Value(list), get),
+			Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+		}
+		h := http.Header{"Content-Type": {mediaJSON}, "X-Request-Id": {"r"}}
+		if err := checkAnswer(in, &reply{tc.status, h, []byte(tc.body)}); (err == nil) != tc.ok {
+			t.Errorf("%s: got %v, want accepted %v", tc.name, err, tc.ok)
+		}
 	}
 }

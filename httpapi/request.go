@@ -69,7 +69,7 @@ func (rq *request) begin(s *Server, rt *route, ctx *fasthttp.RequestCtx) {
 	rq.mem = rq.mem[:0]
 	h := &ctx.Request.Header
 	at := len(rq.mem)
-	if id := h.Peek("X-Request-Id"); saneRequestID(id) {
+	if id := h.PeekCanonical(headerRequestID); saneRequestID(id) {
 		rq.mem = append(rq.mem, id...)
 	} else {
 		rq.mem = requestIDs.append(rq.mem)
@@ -114,14 +114,17 @@ func (rq *request) beginBody() error { return rq.decoder.begin(rq.body, rq.stric
 
 // readHeaders takes over the headers that mean the same on every route.
 func (rq *request) readHeaders(h *fasthttp.RequestHeader) error {
-	rq.strict = bytes.Contains(h.Peek("Prefer"), []byte("handling=strict"))
+	rq.strict = bytes.Contains(h.PeekCanonical(headerPrefer), preferStrict)
 	strict, err := rq.flag("strict", rq.strict)
 	if err != nil {
 		return err
 	}
 	rq.strict = strict
-	key := h.Peek("Idempotency-Key")
-	if !rq.route.write || len(key) == 0 {
+	if !rq.route.write {
+		return nil
+	}
+	key := h.PeekCanonical(headerIdempotencyKey)
+	if len(key) == 0 {
 		return nil
 	}
 	if !visibleASCII(key) {

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 
@@ -87,14 +88,14 @@ func (rq *request) admit(ctx *fasthttp.RequestCtx) error {
 	if err := rq.limitRate(&ctx.Response.Header); err != nil {
 		return err
 	}
-	ndjson, err := checkMedia(h.ContentType(), !rq.stream.done, rq.route.ndjson)
+	ndjson, err := checkMedia(h.ContentType(), h.ContentEncoding(), !rq.stream.done, rq.route.ndjson)
 	if err != nil {
 		return err
 	}
 	if err := rq.readHeaders(h); err != nil {
 		return err
 	}
-	if err := rq.awaitIndex(h.Peek("X-Min-Index")); err != nil {
+	if err := rq.awaitIndex(h.PeekCanonical(headerMinIndex)); err != nil {
 		return err
 	}
 	if rq.ndjson = ndjson; ndjson {
@@ -204,11 +205,21 @@ func (rq *request) fail(ctx *fasthttp.RequestCtx, e *decision.Error) {
 	}
 }
 
+// The names of headers as fasthttp keeps them, so that looking one up needs no
+// normalising.
 var (
-	headerRequestID    = []byte("X-Request-Id")
-	headerAppliedIndex = []byte("X-Applied-Index")
-	headerStale        = []byte("X-Stale")
-	valueTrue          = []byte("true")
+	headerAPIKey         = []byte("X-Api-Key")
+	headerAppliedIndex   = []byte("X-Applied-Index")
+	headerAuthorization  = []byte("Authorization")
+	headerIdempotencyKey = []byte("Idempotency-Key")
+	headerMinIndex       = []byte("X-Min-Index")
+	headerPrefer         = []byte("Prefer")
+	headerRequestID      = []byte("X-Request-Id")
+	headerStale          = []byte("X-Stale")
+	headerTenant         = []byte("X-Tenant-Id")
+
+	preferStrict = []byte("handling=strict")
+	valueTrue    = []byte("true")
 )
 
 // send moves the answer into fasthttp's response. It reports whether the answer
@@ -216,7 +227,7 @@ var (
 func (rq *request) send(ctx *fasthttp.RequestCtx) (streams bool) {
 	ctx.Response.SetStatusCode(rq.status)
 	h := &ctx.Response.Header
-	h.SetCanonical(headerRequestID, []byte(rq.id))
+	h.SetCanonical(headerRequestID, unsafe.Slice(unsafe.StringData(rq.id), len(rq.id)))
 	if rq.contentType != "" {
 		h.SetContentType(rq.contentType)
 	}

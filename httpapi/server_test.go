@@ -340,6 +340,7 @@ func TestEnvelopes(t *testing.T) {
 		{"options", "OPTIONS", "/items", "", nil, 405, "METHOD_NOT_ALLOWED"},
 		{"own method", "FROBNICATE", "/items", "", nil, 405, "METHOD_NOT_ALLOWED"},
 		{"media type", post, "/items", "{}", []string{"Content-Type: text/plain"}, 415, "UNSUPPORTED_MEDIA_TYPE"},
+		{"compressed", post, "/strict", "{}", []string{"Content-Encoding: gzip"}, 415, "UNSUPPORTED_MEDIA_TYPE"},
 		{"media type with parameter", post, "/strict", "{}", []string{"Content-Type: Application/JSON; charset=utf-8"}, 200, ""},
 		{"no body, no type", post, "/strict", "", nil, 200, ""},
 		{"too large", post, "/echo", big, nil, 413, "PAYLOAD_TOO_LARGE"},

@@ -48,35 +48,27 @@ func (n *Node) snapshotDue(entries, bytes uint64) {
 func (n *Node) housekeep() {
 	tick := time.NewTicker(highWaterInterval)
 	defer tick.Stop()
-	earliest := time.Now() // for the next snapshot
+	earliest := time.Now().Add(n.cfg.SnapshotInterval) // for the next snapshot
+	var at <-chan time.Time
 	for {
 		select {
 		case <-n.due:
-			if !n.sleep(time.Until(earliest)) {
-				return
+			if at == nil {
+				at = time.After(time.Until(earliest))
 			}
+		case <-at:
+			at = nil
 			n.snapshotNow()
 			earliest = time.Now().Add(n.cfg.SnapshotInterval)
+			select {
+			case <-n.due: // from before the snapshot; the next entry tells again
+			default:
+			}
 		case <-tick.C:
 			n.raiseHighWater()
 		case <-n.stop:
 			return
 		}
-	}
-}
-
-// sleep returns false when the node stops meanwhile.
-func (n *Node) sleep(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-n.stop:
-		return false
 	}
 }
 

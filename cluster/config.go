@@ -61,7 +61,7 @@ type Config struct {
 	WriteTimeout time.Duration
 
 	// A snapshot is taken once so many entries or bytes were applied since the
-	// last one, but not sooner than SnapshotInterval after it.
+	// last one, but not sooner than SnapshotInterval after it or after the start.
 	SnapshotEntries  uint64
 	SnapshotBytes    uint64
 	SnapshotInterval time.Duration

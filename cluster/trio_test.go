@@ -168,11 +168,14 @@ func TestDamagedSnapshotIsNotInstalled(t *testing.T) {
 // A passing error of a follower's log store must not wedge its replication
 // (hashicorp/raft#612, which needs pipelining).
 func TestFollowerCatchesUpAfterAPassingLogError(t *testing.T) {
-	var failing [3]atomic.Bool
+	var failing [3]atomic.Int32 // appends still to fail
 	c := newTrio(t, func(i int, cfg *Config) {
+		cfg.GroupBytes = 0 // many appends
 		cfg.faults = func(l raft.LogStore) raft.LogStore {
 			return &faultStore{LogStore: l, before: func([]*raft.Log) error {
-				if failing[i].Load() {
+				if failing[i].Load() > 0 {
+					failing[i].Add(-1)
+					time.Sleep(20 * time.Millisecond) // a slow disk: the next append is under way
 					return errors.New("injected: no space left")
 				}
 				return nil
@@ -192,9 +195,9 @@ func TestFollowerCatchesUpAfterAPassingLogError(t *testing.T) {
 				}
 			})
 		}
-		failing[sick].Store(true)
+		failing[sick].Store(2) // amid the load; few, so that Raft's back-off stays short
 		wg.Wait()
-		failing[sick].Store(false)
+		eventually(t, "the errors", func() bool { return failing[sick].Load() == 0 })
 		start := time.Now()
 		last := propose(t, c.nodes[lead], "last")
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

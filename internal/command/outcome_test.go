@@ -79,6 +79,26 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 }
 
+// The outcomes of several commands are read into one slice.
+func TestReadRecordAppends(t *testing.T) {
+	in := string(AppendRecorded(wire.AppendUvarint(nil, 1), &full, 77))
+	var outcomes []decision.Outcome
+	for range 3 {
+		r := wire.NewReader(in)
+		if outcomes, _ = ReadRecord(&r, outcomes, nil); r.Close() != nil {
+			t.Fatal(r.Err())
+		}
+	}
+	if len(outcomes) != 3 {
+		t.Fatalf("got %d outcomes, want 3", len(outcomes))
+	}
+	for i := range outcomes {
+		if !reflect.DeepEqual(outcomes[i], full) {
+			t.Errorf("outcome %d = %+v, want %+v", i, outcomes[i], full)
+		}
+	}
+}
+
 func TestHeaderRoundTrip(t *testing.T) {
 	for _, want := range []Header{
 		{Kind: KindRecord, Tenant: "acme"},
@@ -132,4 +152,18 @@ func BenchmarkOutcome(b *testing.B) {
 			ReadOutcome(&r, &o)
 		}
 	})
+}
+
+func BenchmarkReadRecord(b *testing.B) {
+	const n = 500
+	buf := wire.AppendUvarint(nil, n)
+	for range n {
+		buf = AppendRecorded(buf, &full, 7)
+	}
+	encoded := string(buf)
+	b.ReportAllocs()
+	for b.Loop() {
+		r := wire.NewReader(encoded)
+		ReadRecord(&r, nil, nil)
+	}
 }

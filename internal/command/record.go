@@ -1,6 +1,8 @@
 package command
 
 import (
+	"slices"
+
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/wire"
 )
@@ -31,7 +33,9 @@ func AppendRecorded(b []byte, o *decision.Outcome, fingerprint uint64) []byte {
 // ReadRecord reads the payload of a Record command, appending to both slices.
 // The strings share memory with the reader's input.
 func ReadRecord(r *wire.Reader, outcomes []decision.Outcome, recorded []Recorded) ([]decision.Outcome, []Recorded) {
-	for range r.Count(minRecordedSize) {
+	n := r.Count(minRecordedSize)
+	outcomes, recorded = slices.Grow(outcomes, n), slices.Grow(recorded, n)
+	for range n {
 		var rec Recorded
 		if r.Bool() {
 			rec.Fingerprint = r.Uint64()

@@ -157,8 +157,14 @@ func applyUpdateModel(m *machine, ctx *entryContext, tenant string, c command.Up
 	if err != nil {
 		return nil, err
 	}
-	if err := checkUpdate(&mr.record.Load().Model, &c.Fields); err != nil {
+	old := &mr.record.Load().Model
+	if err := checkUpdate(old, &c.Fields); err != nil {
 		return nil, err
+	}
+	if c.Fields.Relearns() && stateOf(&c.Fields) == nil {
+		if err := fits(old.With(&c.Fields), <-mr.handle.Capture()); err != nil {
+			return nil, err
+		}
 	}
 	rec, err := m.catalogue.UpdateModel(tenant, c.ID, &c.Fields, ctx.at)
 	if err != nil {
@@ -240,6 +246,9 @@ func applyRestoreVersion(m *machine, ctx *entryContext, tenant string, c command
 		return nil, err
 	}
 	old := mr.record.Load()
+	if err := fits(&old.Model, actors.Captured{State: state}); err != nil {
+		return nil, err
+	}
 	rec, err := m.catalogue.RestoreVersion(tenant, c.ID, c.Version, ctx.at)
 	if err != nil {
 		return nil, err

@@ -152,6 +152,34 @@ func TestModelLife(t *testing.T) {
 	n.model("m", decision.Bayesian) // its key is free again
 }
 
+// A configuration that the learned state cannot go on under is refused; the
+// model keeps both.
+func TestAConfigurationMustFitTheState(t *testing.T) {
+	n := fresh(t)
+	m := n.model("m", decision.OnlineLearner)
+	n.record(mixed(60)...)
+	n.train(m.ID)
+	state := n.state(m.ID)
+	plain := with(t, catalogue.ModelFields{}, "config", `{"normalize":false}`)
+	_, _, err := n.UpdateModel(n.ctx, n.w(), m.ID, plain)
+	wantError(t, "UpdateModel()", err, decision.KindBadRequest, "config.normalize")
+	if got := n.state(m.ID); got != state || string(n.get(m.ID).Config) != "{}" {
+		t.Errorf("config = %s, state = %s, want both as before", n.get(m.ID).Config, got)
+	}
+	if _, _, err := n.ResetLearning(n.ctx, n.w(), m.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := n.UpdateModel(n.ctx, n.w(), m.ID, plain); err != nil {
+		t.Errorf("UpdateModel() after a reset = %v", err)
+	}
+	n.record(mixed(10)...)
+	_, _, err = n.RestoreVersion(n.ctx, n.w(), m.ID, 2)
+	wantError(t, "RestoreVersion() of a state of another configuration", err, decision.KindBadRequest, "config.normalize")
+	if s := n.Stats(); s.Faults != 0 || n.get(m.ID).Version != 3 {
+		t.Errorf("%d faults, version %d, want none and 3", s.Faults, n.get(m.ID).Version)
+	}
+}
+
 // The same idempotency key and content give the first answer, whatever happened
 // since; another content is a conflict and does nothing.
 func TestRepeatedCommands(t *testing.T) {

@@ -94,6 +94,7 @@ type RankScratch struct {
 	row  decision.Row
 	ids  []string
 	arms []learn.ArmScore
+	req  learn.Request
 	res  learn.Result
 }
 
@@ -132,7 +133,7 @@ func (s *Scorer) scoreOffer(customerID string, base decision.Row, offer *Offer, 
 		scratch.row = score.History.AppendFeatures(scratch.row, s.inputs, int64(at)).Sort()
 	}
 	scratch.res.Clear()
-	req := learn.Request{Row: scratch.row, CustomerID: customerID, OfferID: offer.ID, Rand: rng}
-	s.published.View.Score(&req, &scratch.res)
+	scratch.req = learn.Request{Row: scratch.row, CustomerID: customerID, OfferID: offer.ID, Rand: rng}
+	s.published.View.Score(&scratch.req, &scratch.res)
 	score.Score = scratch.res.Score
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn/types"
@@ -80,6 +81,25 @@ func checkLearner(m *catalogue.Model, state json.RawMessage) error {
 		state = nil
 	}
 	_, err = t.New(spec, state)
+	return err
+}
+
+// fits loads a learned state under a model's configuration, to see that it can
+// be: a configuration that the state cannot go on under is the request's fault
+// and must not become the model's. A faulted model has no state to fit.
+func fits(m *catalogue.Model, c actors.Captured) error {
+	if c.Fault != nil {
+		return nil
+	}
+	spec, err := specOf(m)
+	if err != nil {
+		return err
+	}
+	t, ok := types.Of(m.ModelType)
+	if !ok {
+		return decision.Invalid("modelType", "this build does not run models of type %q", string(m.ModelType))
+	}
+	_, err = t.Load(spec, string(c.State))
 	return err
 }
 

@@ -241,7 +241,9 @@ func TestConfigureKeepsTheState(t *testing.T) {
 // from the configuration that the catalogue shows; a state of its own lifts it.
 func TestConfigureReachesAFaultedModel(t *testing.T) {
 	m := spawn(t, newSystem(t, nil), epsilonBirth("m"))
-	fault := func(index uint64) { await(t, func(p *Pending) { m.Send(&Install{Index: index, State: panicky, Pending: p}) }) }
+	fault := func(index uint64) {
+		await(t, func(p *Pending) { m.Send(&Install{Index: index, State: panicky, Pending: p}) })
+	}
 	spec := epsilonBirth("m").Spec
 	spec.Filter.OfferIDs = []string{"b"}
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -60,7 +61,11 @@ func (c *Config) operatorKey() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("operator's key: %w", err)
 	}
-	return strings.TrimSpace(string(b)), nil
+	key := strings.TrimSpace(string(b))
+	if key == "" {
+		return "", fmt.Errorf("operator's key: %s is empty", c.OperatorKeyFile)
+	}
+	return key, nil
 }
 
 // engineConfig is the engine's part.
@@ -95,6 +100,11 @@ func (c *Config) httpConfig() (httpapi.Config, error) {
 	cfg.Addr, cfg.AdminAddr = c.Listen, c.AdminListen
 	cfg.CertFile, cfg.KeyFile, cfg.Insecure = c.TLSCert, c.TLSKey, c.Insecure
 	cfg.MaxBody = c.MaxBodyBytes
+	if c.TLSCert != "" { // read again by the server; here before anything is opened
+		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+			return cfg, fmt.Errorf("TLS certificate: %w", err)
+		}
+	}
 	if host, _, err := net.SplitHostPort(c.Listen); err == nil && c.Dev {
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			return cfg, fmt.Errorf("--dev listens on loopback only, got %q", c.Listen)

@@ -1,0 +1,6 @@
+//go:build race
+
+package engine
+
+// raceEnabled: the race detector makes a sync.Pool forget at random.
+const raceEnabled = true

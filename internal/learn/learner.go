@@ -85,8 +85,10 @@ type Result struct {
 	Score         float64 // in [0, 1]
 	Confidence    float64 // in [0, 1]; bayesian
 	Raw           float64 // points of a scorecard, margin of a tree ensemble
+	Baseline      float64 // what the explanations start from: with their values it adds up to Raw
 	HasConfidence bool
 	HasRaw        bool
+	HasBaseline   bool
 	Explanations  []Explanation
 }
 

@@ -361,6 +361,7 @@ func TestTwin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer c.Release() // again, for Close when a check fails
 			atCapture := digest(t, s)
 			more("between")
 			checkpoint := fmt.Sprint("/checkpoint", round)

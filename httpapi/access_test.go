@@ -25,6 +25,11 @@ func TestKeysAndTenants(t *testing.T) {
 	a.must(200, get, "/api/v1/cluster", operatorKey, "")
 	a.must(200, get, "/api/v1/cluster", a.admin, "")
 	a.must(200, post, "/api/v1/cluster/snapshot", operatorKey, "")
+	var d struct{ Models map[string]string }
+	a.must(200, post, "/api/v1/cluster/digest", operatorKey, "").into(t, &d)
+	if len(d.Models) != 0 {
+		t.Errorf("digests of models: got %v, want none", d.Models)
+	}
 	a.must(204, remove, "/api/v1/tenants/other", operatorKey, "")
 	a.must(401, get, "/api/v1/algorithm-models", a.stranger, "")
 	a.must(404, get, "/api/v1/algorithm-models", operatorKey, "", "X-Tenant-Id: other")

@@ -190,7 +190,7 @@ func TestEveryFieldIsChecked(t *testing.T) {
 		t.Errorf("the log went from %d to %d: something refused was done in part", before, after)
 	}
 	for _, rt := range a.table {
-		takesNone := strings.HasSuffix(rt.path, "reset-learning") || strings.HasSuffix(rt.path, "{id}/train") || strings.HasSuffix(rt.path, "snapshot")
+		takesNone := strings.HasSuffix(rt.path, "reset-learning") || strings.HasSuffix(rt.path, "{id}/train") || strings.HasSuffix(rt.path, "snapshot") || strings.HasSuffix(rt.path, "digest")
 		if name := rt.method + " " + rt.path; (rt.method == post || rt.method == put) && !takesNone && !covered[name] {
 			t.Errorf("%s takes a body that no test spoils", name)
 		}

@@ -117,6 +117,17 @@ type snapshotAnswer struct {
 	AppliedIndex uint64 `json:"appliedIndex"`
 }
 
+func (s *Server) takeDigest(rq *request) error {
+	if err := rq.noFields(); err != nil {
+		return err
+	}
+	d, err := s.engine.Digest(rq.ctx)
+	if err != nil {
+		return err
+	}
+	return rq.reply(fasthttp.StatusOK, d)
+}
+
 func (s *Server) takeSnapshot(rq *request) error {
 	if err := rq.noFields(); err != nil {
 		return err

@@ -53,6 +53,7 @@ func (s *Server) apiRoutes() []*route {
 		{method: remove, path: "/api/v1/tenants/{id}", access: operator, class: ClassAdmin, write: true, tenantless: true, handle: s.deleteTenant},
 		{method: get, path: "/api/v1/cluster", access: admin, class: ClassAdmin, tenantless: true, handle: s.clusterStatus},
 		{method: post, path: "/api/v1/cluster/snapshot", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeSnapshot},
+		{method: post, path: "/api/v1/cluster/digest", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeDigest},
 	}
 }
 

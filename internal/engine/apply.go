@@ -111,7 +111,12 @@ func applyDeleteOutcomeType(m *machine, _ *entryContext, tenant string, c comman
 	return nothing{}, m.catalogue.DeleteOutcomeType(tenant, c.Key)
 }
 
+// applyCreateModel checks again what the proposer checked: it may have been
+// another build.
 func applyCreateModel(m *machine, ctx *entryContext, tenant string, c command.CreateModel) (*catalogue.Model, error) {
+	if err := checkCreate(&c.Fields); err != nil {
+		return nil, err
+	}
 	spec, err := specOf(modelOf(&c.Fields))
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/cluster"
+	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/history"
@@ -267,4 +268,36 @@ func TestMachinesAreDeterministic(t *testing.T) {
 	if digests[0] != digests[1] || digests[1] != digests[2] || strings.Contains(digests[0], "fault") {
 		t.Errorf("digests differ:\n%s", strings.Join(digests, "\n"))
 	}
+}
+
+// Whatever a log holds, applying it ends without a panic: a panic would end the
+// process, and again at every restart.
+func FuzzApply(f *testing.F) {
+	l := newLogless(f)
+	l.apply(encode(f, command.KindCreateTenant, "", command.CreateTenant{ID: "t1", Name: "t1"}))
+	l.create("m", decision.EpsilonGreedy)
+	f.Add(recordCommand(mixed(2)...))
+	f.Add(encode(f, command.KindCreateModel, "t1", command.CreateModel{ID: "x"}))
+	f.Add(encode(f, command.KindCreateModel, "t1", command.CreateModel{ID: "y", Fields: fields(f, "y", decision.OnlineLearner)}))
+	f.Add(encode(f, command.KindUpdateModel, "t1", command.UpdateModel{ID: "m", Fields: with(f, fields(f, "m", decision.EpsilonGreedy), "config", `{"epsilon":0}`)}))
+	f.Add(encode(f, command.KindInstallTraining, "t1", command.InstallTraining{ID: "m", Revision: 1, State: []byte{1}}))
+	f.Add(encode(f, command.KindRestoreVersion, "t1", command.RestoreVersion{ID: "m", Version: 1}))
+	f.Add(encode(f, command.KindResetLearning, "t1", command.ModelRef{ID: "m"}))
+	f.Add(encode(f, command.KindCreateKey, "t1", command.CreateKey{}))
+	f.Add(encode(f, command.KindCreateOutcomeType, "t1", command.PutOutcomeType{}))
+	f.Add(encode(f, command.KindSetSettings, "", command.SetSettings{}))
+	f.Add(encode(f, command.KindDeleteTenant, "", command.DeleteTenant{}))
+	f.Fuzz(func(t *testing.T, c string) {
+		l.t = t
+		l.apply(c)
+		// And what the next node restores from is whole.
+		capture := l.m.catalogue.Capture()
+		registry, err := capture.Registry()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := catalogue.Restore(registry, string(capture.AppendAnswers(nil))); err != nil {
+			t.Fatalf("after %q: Restore() = %v", c, err)
+		}
+	})
 }

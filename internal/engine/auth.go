@@ -90,18 +90,18 @@ func (p *peppered) derive(tenant, idempotencyKey, id string) []byte {
 // tells nothing about any key's characters.
 func (e *Engine) Authenticate(raw []byte) (p Principal, ok bool) {
 	d := &e.machine.directory
+	if pepper, all := d.pepper.Load(), d.principals.Load(); pepper != nil && all != nil {
+		if found := (*all)[pepper.hash(raw)]; found != nil {
+			if found.ExpiresAt != 0 && decision.TimeOf(time.Now()) >= found.ExpiresAt {
+				return Principal{}, false
+			}
+			return Principal{TenantID: found.TenantID, KeyID: found.KeyID, KeyName: found.KeyName, Role: found.Role}, true
+		}
+	}
 	if e.operator.is(raw) {
 		return Principal{Role: decision.RoleOperator, KeyName: "operator"}, true
 	}
-	pepper, all := d.pepper.Load(), d.principals.Load()
-	if pepper == nil || all == nil || len(raw) == 0 {
-		return Principal{}, false
-	}
-	found := (*all)[pepper.hash(raw)]
-	if found == nil || (found.ExpiresAt != 0 && decision.TimeOf(time.Now()) >= found.ExpiresAt) {
-		return Principal{}, false
-	}
-	return Principal{TenantID: found.TenantID, KeyID: found.KeyID, KeyName: found.KeyName, Role: found.Role}, true
+	return Principal{}, false
 }
 
 // newRawKey makes the raw key with an id: 256 random bits, or those derived from

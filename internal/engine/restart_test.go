@@ -11,9 +11,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/wire"
 	"github.com/praetor-engine/praetor/snapshot"
 )
 
@@ -370,4 +372,27 @@ func TestTwoNodesOnOneDirectory(t *testing.T) {
 		_ = e.Close(n.ctx)
 		t.Error("another node opened the directory")
 	}
+}
+
+func FuzzReadModels(f *testing.F) {
+	b := appendModel([]byte{modelsVersion, 2}, "m", actors.Captured{State: []byte("state")})
+	b = appendModel(b, "n", actors.Captured{Fault: &actors.Fault{Index: 7, Reason: "why"}})
+	f.Add(string(b))
+	f.Add("\x01\xff\xff\xff\xff\x0f")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		births, err := readModels(s)
+		if err != nil {
+			return
+		}
+		// What can be read can be written, and then reads the same.
+		b := wire.AppendUvarint([]byte{modelsVersion}, uint64(len(births)))
+		for id, birth := range births {
+			b = appendModel(b, id, actors.Captured{State: birth.State, Fault: birth.Fault})
+		}
+		again, err := readModels(string(b))
+		if err != nil || len(again) != len(births) {
+			t.Fatalf("%d models read back as %d: %v", len(births), len(again), err)
+		}
+	})
 }

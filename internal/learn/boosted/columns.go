@@ -217,18 +217,18 @@ func (in *inputs) read(row decision.Row, x []float64) {
 	}
 	for k := range in.fields {
 		f := &in.fields[k]
-		for len(row) > 0 && row[0].Name != f.name && row[0].Name < f.name {
+		for len(row) > 0 {
+			if row[0].Name == f.name {
+				var values decision.Row
+				values, row = encode.Cut(row)
+				f.read(values, x)
+				break
+			}
+			if row[0].Name > f.name {
+				break
+			}
 			row = row[1:]
 		}
-		if len(row) == 0 {
-			return
-		}
-		if row[0].Name != f.name {
-			continue
-		}
-		var values decision.Row
-		values, row = encode.Cut(row)
-		f.read(values, x)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,82 +14,119 @@ import (
 
 // dumpNode is a node of a dumped tree. A leaf has no children.
 type dumpNode struct {
-	SplitFeature *int            `json:"split_feature"`
-	Threshold    json.RawMessage `json:"threshold"`
-	DecisionType string          `json:"decision_type"`
-	DefaultLeft  bool            `json:"default_left"`
-	MissingType  string          `json:"missing_type"`
-	LeftChild    *dumpNode       `json:"left_child"`
-	RightChild   *dumpNode       `json:"right_child"`
-	LeafValue    *float64        `json:"leaf_value"`
-	LeafCount    float64         `json:"leaf_count"`
-	LeafConst    *float64        `json:"leaf_const"` // of a linear tree
+	SplitFeature *int      `json:"split_feature"`
+	Threshold    any       `json:"threshold"` // a number, or categories as text
+	DecisionType string    `json:"decision_type"`
+	DefaultLeft  bool      `json:"default_left"`
+	MissingType  string    `json:"missing_type"`
+	LeftChild    *dumpNode `json:"left_child"`
+	RightChild   *dumpNode `json:"right_child"`
+	LeafValue    *float64  `json:"leaf_value"`
+	LeafCount    float64   `json:"leaf_count"`
+	LeafConst    *float64  `json:"leaf_const"` // of a linear tree
 }
 
 type dumpTree struct {
 	TreeStructure *dumpNode `json:"tree_structure"`
 }
 
-// parseDump reads the members of a JSON dump; problems are noted at their paths.
-func parseDump(o encode.Object, p *decision.Problems) *model {
-	m := &model{sigma: 1}
-	note := func(err error) {
-		var at *problem
-		switch {
-		case errors.As(err, &at) && at.place != "":
-			p.Addf(o.Path(at.place), "%s", at.text)
-		case err != nil:
-			p.Addf("modelState", "%v", err)
-		}
-	}
-	note(m.setNames(readNames(o)))
-	note(m.setObjective(o.Text("objective", "", 1000)))
-	for _, key := range []string{"num_class", "num_tree_per_iteration"} {
-		note(setClasses(key, int(o.Int(key, 1, 0, math.MaxInt32))))
-	}
-	if n := o.Int("max_feature_idx", int64(len(m.names)-1), 0, math.MaxInt32); len(m.names) > 0 && int(n) != len(m.names)-1 {
-		p.Addf(o.Path("max_feature_idx"), "got %d, want %d, one less than there are feature_names", n, len(m.names)-1)
-	}
-	m.average = o.Bool("average_output", false)
-	key := "tree_info"
-	if !o.Has(key) {
-		key = "trees"
-	}
-	for i, raw := range o.List(key, maxTrees) {
-		t, err := parseDumpTree(raw, len(m.names))
-		var at *problem
-		if errors.As(err, &at) {
-			p.Addf(strings.TrimSuffix(o.ItemPath(key, i)+"."+at.place, "."), "%s", at.text)
-		}
-		m.trees = append(m.trees, t)
-	}
-	m.readDumpInfos(o)
-	note(m.setPandas(o.Raw("pandas_categorical")))
-	note(m.checkSize())
-	return m
+// dump is what scoring needs of LightGBM's JSON dump.
+type dump struct {
+	FeatureNames      []string        `json:"feature_names"`
+	MaxFeatureIdx     *int            `json:"max_feature_idx"`
+	Objective         string          `json:"objective"`
+	AverageOutput     bool            `json:"average_output"`
+	NumClass          *int            `json:"num_class"`
+	NumTreePerIter    *int            `json:"num_tree_per_iteration"`
+	TreeInfo          []dumpTree      `json:"tree_info"`
+	Trees             []dumpTree      `json:"trees"`
+	FeatureInfos      json.RawMessage `json:"feature_infos"`
+	PandasCategorical json.RawMessage `json:"pandas_categorical"`
+	Columns           []Column        `json:"columns"`
 }
 
-func readNames(o encode.Object) []string {
-	var names []string
-	for _, raw := range o.List("feature_names", maxFeatures) {
-		var name string
-		if json.Unmarshal(raw, &name) != nil {
-			name = "" // refused as an empty name
-		}
-		names = append(names, name)
+// parseDump reads a JSON dump; problems are noted at their paths.
+func parseDump(raw []byte, p *decision.Problems) (*model, []Column) {
+	if len(raw) > maxBytes {
+		p.Addf("modelState", "got %d bytes, want at most %d", len(raw), maxBytes)
+		return nil, nil
 	}
-	return names
+	var d dump
+	if err := json.Unmarshal(raw, &d); err != nil {
+		notePlace(p, locate(raw, err))
+		return nil, nil
+	}
+	key, trees := "tree_info", d.TreeInfo
+	if trees == nil {
+		key, trees = "trees", d.Trees
+	}
+	m := &model{sigma: 1, average: d.AverageOutput}
+	notePlace(p, m.setNames(d.FeatureNames))
+	notePlace(p, m.setObjective(d.Objective))
+	notePlace(p, checkDumpCounts(&d, len(trees)))
+	for i := range trees {
+		t, err := trees[i].tree(len(m.names))
+		var at *problem
+		if errors.As(err, &at) {
+			at.place = strings.TrimSuffix(fmt.Sprintf("%s[%d].%s", key, i, at.place), ".")
+			notePlace(p, at)
+		}
+		m.trees = append(m.trees, t)
+		trees[i].TreeStructure = nil // a dump takes many times the memory of a model
+	}
+	m.readDumpInfos(d.FeatureInfos)
+	notePlace(p, m.setPandas(d.PandasCategorical))
+	notePlace(p, m.checkSize())
+	return m, d.Columns
+}
+
+func checkDumpCounts(d *dump, trees int) error {
+	if trees > maxTrees {
+		return problemf("", "has %d trees, want at most %d", trees, maxTrees)
+	}
+	if d.NumClass != nil && *d.NumClass != 1 {
+		return setClasses("num_class", *d.NumClass)
+	}
+	if d.NumTreePerIter != nil && *d.NumTreePerIter != 1 {
+		return setClasses("num_tree_per_iteration", *d.NumTreePerIter)
+	}
+	if last := len(d.FeatureNames) - 1; d.MaxFeatureIdx != nil && *d.MaxFeatureIdx != last {
+		return problemf("max_feature_idx", "got %d, want %d, one less than there are feature_names", *d.MaxFeatureIdx, last)
+	}
+	return nil
+}
+
+// locate says where a dump has a value of a wrong type, the number of the tree
+// included, which the decoder's error lacks.
+func locate(raw []byte, err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return problemf("", "%v", err)
+	}
+	text := fmt.Sprintf("got a JSON %s, want another type", wrong.Value)
+	key, _, _ := strings.Cut(wrong.Field, ".")
+	var members map[string]json.RawMessage
+	var trees []json.RawMessage
+	if json.Unmarshal(raw, &members) == nil && json.Unmarshal(members[key], &trees) == nil {
+		for i, tree := range trees {
+			var inTree *json.UnmarshalTypeError
+			if errors.As(json.Unmarshal(tree, new(dumpTree)), &inTree) {
+				return &problem{fmt.Sprintf("%s[%d].%s", key, i, inTree.Field), text}
+			}
+		}
+	}
+	return &problem{wrong.Field, text}
 }
 
 // readDumpInfos reads feature_infos: an entry per feature that the training
 // used, with the codes of a categorical one. It only helps to tell which
 // features pandas_categorical is about, so that what it does not say is no
 // problem.
-func (m *model) readDumpInfos(o encode.Object) {
+func (m *model) readDumpInfos(raw json.RawMessage) {
 	var infos map[string]struct {
 		Values []int `json:"values"`
 	}
-	if raw := o.Raw("feature_infos"); raw == nil || json.Unmarshal(raw, &infos) != nil {
+	if len(raw) == 0 || json.Unmarshal(raw, &infos) != nil {
 		return
 	}
 	for i, name := range m.names {
@@ -103,15 +139,8 @@ func (m *model) readDumpInfos(o encode.Object) {
 	}
 }
 
-func parseDumpTree(raw json.RawMessage, features int) (tree, error) {
-	var d dumpTree
-	if err := json.Unmarshal(raw, &d); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
-			return tree{}, problemf(wrong.Field, "got a JSON %s, want another type", wrong.Value)
-		}
-		return tree{}, problemf("", "%v", err)
-	}
+// tree converts a dumped tree.
+func (d *dumpTree) tree(features int) (tree, error) {
 	if d.TreeStructure == nil {
 		return tree{}, problemf("tree_structure", "is missing")
 	}
@@ -201,9 +230,9 @@ func (d *dumpNode) split(at *place) (split, error) {
 	var err error
 	switch d.DecisionType {
 	case "<=", "":
-		var v float64
-		if json.Unmarshal(d.Threshold, &v) != nil || string(d.Threshold) == "null" {
-			return s, problemf(at.path("threshold"), "got %s, want a number", encode.Excerpt(d.Threshold))
+		v, ok := d.Threshold.(float64)
+		if !ok {
+			return s, problemf(at.path("threshold"), "got %s, want a number", show(d.Threshold))
 		}
 		s.threshold = v
 	case "==":
@@ -218,10 +247,10 @@ func (d *dumpNode) split(at *place) (split, error) {
 }
 
 // parseCodes reads the categories of a split, "1||5||7".
-func parseCodes(raw json.RawMessage) ([]int32, error) {
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		s = string(raw) // one category as a number
+func parseCodes(threshold any) ([]int32, error) {
+	s, ok := threshold.(string)
+	if !ok {
+		s = show(threshold) // one category as a number
 	}
 	if s == "" {
 		return nil, nil
@@ -230,10 +259,19 @@ func parseCodes(raw json.RawMessage) ([]int32, error) {
 	for item := range strings.SplitSeq(s, "||") {
 		v, err := strconv.ParseInt(item, 10, 32)
 		if err != nil || v < 0 {
-			return nil, fmt.Errorf("got %s, want categories such as \"1||5\"", encode.Excerpt(raw))
+			return nil, fmt.Errorf("got %s, want categories such as \"1||5\"", show(threshold))
 		}
 		codes = append(codes, int32(v))
 	}
 	slices.Sort(codes)
 	return slices.Compact(codes), nil
+}
+
+// show renders a value of the dump for a message.
+func show(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("%v", v)
+	}
+	return encode.Excerpt(raw)
 }

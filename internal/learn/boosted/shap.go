@@ -24,6 +24,30 @@ type explainer struct {
 	fields []string  // that have an explanation
 	field  []int     // of a feature: its index in fields
 	depth  int       // of the deepest tree
+	ratios []ratios  // of a path by its length, from 1 to depth + 1 elements
+}
+
+// ratios are what the weights of a path with d elements behind the first are
+// multiplied with, for the place i: going on shares a coalition among d + 1
+// places. They are kept because a division costs as much as the rest of a step.
+type ratios []struct {
+	grow  float64 // (i+1)/(d+1)
+	keep  float64 // (d−i)/(d+1)
+	unhot float64 // (d+1)/(i+1)
+	unout float64 // (d+1)/(d−i)
+}
+
+func newRatios(depth int) []ratios {
+	all := make([]ratios, depth+1)
+	for d := range all {
+		all[d] = make(ratios, d)
+		for i := range d {
+			r := &all[d][i]
+			r.grow, r.keep = float64(i+1)/float64(d+1), float64(d-i)/float64(d+1)
+			r.unhot, r.unout = 1/r.grow, 1/r.keep
+		}
+	}
+	return all
 }
 
 // explanation is the memory of one explanation.
@@ -62,6 +86,7 @@ func newExplainer(f *forest, c *compiler, columns []Column, use []int) *explaine
 		}
 		e.addTree(f, c.counts, int(root), end)
 	}
+	e.ratios = newRatios(e.depth)
 	return e
 }
 
@@ -95,7 +120,7 @@ func (e *explainer) explain(f *forest, s *explanation, columns []float64, dst []
 	}
 	clear(s.contributions)
 	clear(s.sums)
-	w := walk{f.nodes, e.share, e.value, columns, s.contributions}
+	w := walk{f.nodes, e.share, e.value, e.ratios, columns, s.contributions}
 	for _, root := range f.roots {
 		if f.nodes[root].column != 0 {
 			w.down(root, nil, s.path, element{feature: -1, hot: true, cold: 1})
@@ -115,6 +140,7 @@ type walk struct {
 	nodes         []node
 	share         []float64
 	value         []int32
+	ratios        []ratios
 	columns       []float64
 	contributions []float64
 }
@@ -125,7 +151,7 @@ func (w *walk) down(at uint32, parent, memory []element, last element) {
 	n := &w.nodes[at]
 	path := memory[:len(parent)+1]
 	copy(path, parent)
-	extend(path, last)
+	w.extend(path, last)
 	if n.column == 0 {
 		w.leaf(path, n.threshold)
 		return
@@ -137,7 +163,7 @@ func (w *walk) down(at uint32, parent, memory []element, last element) {
 	for i := 1; i < len(path); i++ {
 		if path[i].feature == next.feature { // the feature was split on before
 			next.hot, next.cold = path[i].hot, path[i].cold
-			path = unwind(path, i)
+			path = w.unwind(path, i)
 			break
 		}
 	}
@@ -149,34 +175,35 @@ func (w *walk) down(at uint32, parent, memory []element, last element) {
 }
 
 // extend makes last the last element of a path whose others have their weights.
-func extend(path []element, last element) {
+func (w *walk) extend(path []element, last element) {
 	d := len(path) - 1
 	path[d] = last
 	if d == 0 {
 		path[0].weight = 1
 		return
 	}
-	step := 1 / float64(d+1)
+	r := w.ratios[d]
 	for i := d - 1; i >= 0; i-- {
 		if last.hot {
-			path[i+1].weight += path[i].weight * float64(i+1) * step
+			path[i+1].weight += path[i].weight * r[i].grow
 		}
-		path[i].weight *= last.cold * float64(d-i) * step
+		path[i].weight *= last.cold * r[i].keep
 	}
 }
 
 // unwind undoes the extension by element k.
-func unwind(path []element, k int) []element {
+func (w *walk) unwind(path []element, k int) []element {
 	d := len(path) - 1
+	r := w.ratios[d]
 	hot, cold := path[k].hot, path[k].cold
 	next := path[d].weight
 	for i := d - 1; i >= 0; i-- {
 		if hot {
 			weight := path[i].weight
-			path[i].weight = next * float64(d+1) / float64(i+1)
-			next = weight - path[i].weight*cold*float64(d-i)/float64(d+1)
+			path[i].weight = next * r[i].unhot
+			next = weight - path[i].weight*cold*r[i].keep
 		} else {
-			path[i].weight *= float64(d+1) / (cold * float64(d-i))
+			path[i].weight *= r[i].unout / cold
 		}
 	}
 	for i := k; i < d; i++ {
@@ -191,9 +218,10 @@ func unwind(path []element, k int) []element {
 // more than its absence does.
 func (w *walk) leaf(path []element, value float64) {
 	d := len(path) - 1
+	r := w.ratios[d]
 	out := 0.0 // of a feature that keeps the row out: its cold share cancels
-	for i := range d {
-		out -= path[i].weight * float64(d+1) / float64(d-i)
+	for i := range r {
+		out -= path[i].weight * r[i].unout
 	}
 	out *= value
 	for k := 1; k <= d; k++ {
@@ -202,14 +230,11 @@ func (w *walk) leaf(path []element, value float64) {
 			w.contributions[e.feature] += out
 			continue
 		}
-		if e.cold == 1 {
-			continue
-		}
 		next, sum := path[d].weight, 0.0
 		for i := d - 1; i >= 0; i-- {
-			weight := next * float64(d+1) / float64(i+1)
+			weight := next * r[i].unhot
 			sum += weight
-			next = path[i].weight - weight*e.cold*float64(d-i)/float64(d+1)
+			next = path[i].weight - weight*e.cold*r[i].keep
 		}
 		w.contributions[e.feature] += sum * (1 - e.cold) * value
 	}

@@ -41,6 +41,7 @@ func readState(raw json.RawMessage, p *decision.Problems) (state, *forest) {
 	o := encode.ReadObject(raw, "modelState", p)
 	var s state
 	var m *model
+	var columns []Column
 	dumped := o.Has("tree_info") || o.Has("trees")
 	switch {
 	case len(o.Keys()) == 0:
@@ -51,18 +52,16 @@ func readState(raw json.RawMessage, p *decision.Problems) (state, *forest) {
 	case o.Has("model"):
 		s = state{form: formText, source: o.Text("model", "", maxBytes)}
 		m = readText(s.source, p)
+		columns = readColumns(o, p)
+		s.columns = columns
 	case dumped:
 		var compact bytes.Buffer
 		_ = json.Compact(&compact, raw) // it was read before
 		s = state{form: formDump, source: compact.String()}
-		m = parseDump(o, p)
+		m, columns = parseDump(raw, p)
 	default:
 		p.Addf("modelState", `want LightGBM's dump with "tree_info", or its text as "model"`)
 		return s, nil
-	}
-	columns := readColumns(o, p)
-	if s.form == formText {
-		s.columns = columns
 	}
 	if p.Err() != nil {
 		return s, nil
@@ -116,8 +115,11 @@ func (s *state) compile() (*forest, error) {
 		return newForest(m, s.columns)
 	}
 	var p decision.Problems
-	_, f := readState(json.RawMessage(s.source), &p)
-	return f, p.Err()
+	m, columns := parseDump([]byte(s.source), &p)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	return newForest(m, columns)
 }
 
 func (s *state) json() (json.RawMessage, error) {

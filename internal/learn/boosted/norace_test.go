@@ -1,0 +1,5 @@
+//go:build !race
+
+package boosted
+
+const raceEnabled = false

@@ -33,11 +33,15 @@ func (o *Options) GroupCommit(ctx context.Context) (_ *Report, err error) {
 	var engines []*Engine
 	defer func() { err = errors.Join(err, stopAll(engines)) }()
 	var variants []*variant
-	for _, kind := range []struct{ name, flag string }{
-		{"group commit", "--group-commit"},
-		{"one entry per outcome", "--no-group-commit"},
+	for _, kind := range []struct {
+		name  string
+		flags []string
+	}{
+		{"group commit", []string{"--group-commit"}},
+		{"one entry per outcome", []string{"--no-group-commit"}},
+		{"one entry and fsync per outcome", []string{"--no-group-commit", "--append-entries=1"}},
 	} {
-		e, err := o.StartEngine(ctx, filepath.Join(dir, fileName(kind.name)), "", kind.flag)
+		e, err := o.StartEngine(ctx, filepath.Join(dir, fileName(kind.name)), "", kind.flags...)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +63,7 @@ func (o *Options) GroupCommit(ctx context.Context) (_ *Report, err error) {
 		}
 		r.Notes = append(r.Notes, note)
 	}
-	r.Ratios = []Ratio{ratio(variants[0], variants[1], groupTarget)}
+	r.Ratios = []Ratio{ratio(variants[0], variants[1], groupTarget), ratio(variants[0], variants[2], groupTarget)}
 	return r, nil
 }
 

@@ -91,9 +91,12 @@ func (l *Load) run(ctx context.Context, d time.Duration, schedule func(start tim
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	runs := make([]Run, len(conns))
+	for i := range runs {
+		runs[i].Latency = newHistogram()
+	}
 	start := time.Now()
 	next := schedule(start)
-	runs := make([]Run, len(conns))
 	var wg sync.WaitGroup
 	for i, c := range conns {
 		if err := c.conn.SetDeadline(start.Add(d + grace)); err != nil {
@@ -128,7 +131,6 @@ func (l *Load) dial() (conns []*Conn, err error) {
 
 // drive is one connection's part of a run.
 func (l *Load) drive(ctx context.Context, c *Conn, place int, next func() (time.Time, bool), r *Run) error {
-	r.Latency = newHistogram()
 	for ctx.Err() == nil {
 		from, ok := next()
 		if !ok {

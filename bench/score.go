@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/praetor-engine/praetor/internal/client"
 	"github.com/praetor-engine/praetor/internal/simulator"
 )
@@ -172,15 +174,31 @@ func (o *Options) scoreRow(ctx context.Context, e *Engine, r *Report, modelType,
 	if !open {
 		return nil
 	}
-	rate := Summarize(v.rates).Median * openShare
-	for _, w := range []*variant{v, b} {
-		run, err := w.load.Open(ctx, rate, o.Duration)
-		if err != nil {
-			return fmt.Errorf("%s: open loop: %w", w.name, err)
-		}
-		r.Open = append(r.Open, Open{Variant: w.name, Rate: rate, Latency: latencyOf(run.Latency)})
+	r.Open, err = o.openLoops(ctx, Summarize(v.rates).Median*openShare, v, b)
+	return err
+}
+
+// openLoops puts the variants in turn under requests at a fixed rate.
+func (o *Options) openLoops(ctx context.Context, rate float64, variants ...*variant) ([]Open, error) {
+	latencies := make([]*hdrhistogram.Histogram, len(variants))
+	for i := range latencies {
+		latencies[i] = newHistogram()
 	}
-	return nil
+	for round := range o.Rounds {
+		for i, v := range variants {
+			run, err := v.load.Open(ctx, rate, o.Duration)
+			if err != nil {
+				return nil, fmt.Errorf("%s: open loop: %w", v.name, err)
+			}
+			latencies[i].Merge(run.Latency)
+			o.logf("  open loop, round %d of %d: %s: %+v", round+1, o.Rounds, v.name, latencyOf(run.Latency))
+		}
+	}
+	out := make([]Open, len(variants))
+	for i, v := range variants {
+		out[i] = Open{Variant: v.name, Rate: rate, Latency: latencyOf(latencies[i])}
+	}
+	return out, nil
 }
 
 func scoreBodies(path, key string) ([][]byte, error) {

@@ -231,7 +231,7 @@ func (n *Node) raftConfig(alone bool) *raft.Config {
 	c.LocalID = raft.ServerID(n.cfg.NodeID)
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = t.heartbeat, t.election, t.lease
 	c.CommitTimeout = commitTimeout
-	c.MaxAppendEntries = cachedRecords
+	c.MaxAppendEntries = n.cfg.AppendEntries
 	c.TrailingLogs = n.cfg.TrailingEntries
 	// Raft counts entries only, and looks at random times: housekeep decides.
 	c.SnapshotThreshold = math.MaxUint64

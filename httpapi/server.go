@@ -55,8 +55,10 @@ type Server struct {
 	cancel   context.CancelFunc
 	draining atomic.Bool
 
-	mu    sync.Mutex
-	admin *fasthttp.Server
+	mu       sync.Mutex
+	admin    *fasthttp.Server
+	listener net.Listener // nil until Serve
+	shut     bool         // Shutdown was called
 }
 
 // New makes a server of the engine. Its series are registered with reg, and
@@ -143,6 +145,14 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close()
 		return fmt.Errorf("httpapi: refusing to listen on %s without TLS: it is not loopback", addr)
 	}
+	s.mu.Lock()
+	shut := s.shut
+	s.listener = ln
+	s.mu.Unlock()
+	if shut {
+		_ = ln.Close()
+		return nil
+	}
 	if err := s.serveAdmin(); err != nil {
 		_ = ln.Close()
 		return err
@@ -151,7 +161,10 @@ func (s *Server) Serve(ln net.Listener) error {
 	if s.tls != nil {
 		ln = tls.NewListener(ln, s.tls)
 	}
-	if err := s.fast.Serve(ln); err != nil {
+	err := s.fast.Serve(ln)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && !s.shut {
 		return fmt.Errorf("httpapi: %w", err)
 	}
 	return nil
@@ -193,9 +206,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.cancel()
 	s.mu.Lock()
-	admin := s.admin
+	admin, ln := s.admin, s.listener
+	s.shut = true
 	s.mu.Unlock()
 	err := s.fast.ShutdownWithContext(ctx)
+	if ln != nil {
+		_ = ln.Close() // fasthttp closes it too, unless it was just about to serve
+	}
 	if admin != nil {
 		err = errors.Join(err, admin.ShutdownWithContext(ctx))
 	}

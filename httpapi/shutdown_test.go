@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 )
 
 func TestShutdownFinishesRequests(t *testing.T) {
@@ -75,4 +78,25 @@ func TestShutdownGivesUp(t *testing.T) {
 		t.Errorf("got %v, want the context's error", err)
 	}
 	<-finish
+}
+
+// A server that was shut down before it served does not begin to.
+func TestShutdownBeforeServe(t *testing.T) {
+	s, err := newServer(DefaultConfig(), &fakeGate{}, zerolog.Nop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: got %v", err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(ln); err != nil {
+		t.Errorf("Serve: got %v, want nil", err)
+	}
+	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener: got %v, want it closed", err)
+	}
 }

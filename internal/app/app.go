@@ -29,7 +29,8 @@ type App struct {
 	server   *httpapi.Server
 	listener net.Listener
 	scheme   string
-	served   chan error // what ended serving
+	served   chan struct{} // closed when serving has ended, with serveErr
+	serveErr error
 
 	// DevKey is the admin key of the tenant demo, when the node was started
 	// with Dev.
@@ -45,7 +46,7 @@ const DevTenant = "demo"
 // Start starts a node. It listens when Start returns; Ready tells when it
 // serves whole. With Dev it returns when the tenant demo has its key.
 func Start(ctx context.Context, config Config, log zerolog.Logger) (_ *App, err error) {
-	a := &App{config: config, log: log, scheme: "http", served: make(chan error, 1)}
+	a := &App{config: config, log: log, scheme: "http", served: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.abandon())
@@ -88,7 +89,10 @@ func Start(ctx context.Context, config Config, log zerolog.Logger) (_ *App, err 
 			return nil, fmt.Errorf("set up the demo tenant: %w", err)
 		}
 	}
-	go func() { a.served <- a.server.Serve(a.listener) }()
+	go func() {
+		defer close(a.served)
+		a.serveErr = a.server.Serve(a.listener)
+	}()
 	return a, nil
 }
 
@@ -156,9 +160,8 @@ func (a *App) Engine() *engine.Engine { return a.engine }
 // Wait returns when the node stopped by itself, with the reason, or ctx ends.
 func (a *App) Wait(ctx context.Context) error {
 	select {
-	case err := <-a.served:
-		a.served <- err
-		return err
+	case <-a.served:
+		return a.serveErr
 	case <-a.engine.Failed():
 		return a.engine.Err()
 	case <-ctx.Done():
@@ -171,6 +174,7 @@ func (a *App) Wait(ctx context.Context) error {
 func (a *App) Close(ctx context.Context) error {
 	a.closeOnce.Do(func() {
 		err := a.server.Shutdown(ctx)
+		<-a.served
 		a.closeErr = errors.Join(err, a.engine.Close(ctx))
 	})
 	return a.closeErr

@@ -42,6 +42,7 @@ type Config struct {
 	SnapshotBytes    uint64        `env:"PRAETOR_SNAPSHOT_BYTES" default:"268435456" placeholder:"N" help:"Bytes of log after which a snapshot is taken (${env}; ${default})."`
 	SnapshotInterval time.Duration `env:"PRAETOR_SNAPSHOT_INTERVAL" default:"30s" placeholder:"D" help:"Least time between snapshots (${env}; ${default})."`
 	TrailingEntries  uint64        `env:"PRAETOR_TRAILING_ENTRIES" default:"16384" placeholder:"N" help:"Log entries kept behind a snapshot; at least twice snapshot-entries (${env}; ${default})."`
+	AppendEntries    int           `env:"PRAETOR_APPEND_ENTRIES" default:"64" placeholder:"N" help:"Log entries in one append, with one fsync; at most 64 (${env}; ${default})."`
 	GroupCommit      bool          `env:"PRAETOR_GROUP_COMMIT" default:"true" negatable:"" help:"Put concurrent writes into one log entry (${env}; ${default})."`
 
 	ShutdownTimeout time.Duration `env:"PRAETOR_SHUTDOWN_TIMEOUT" default:"20s" placeholder:"D" help:"How long a graceful stop may take (${env}; ${default})."`
@@ -88,6 +89,7 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 	}
 	cfg.Cluster.SnapshotEntries, cfg.Cluster.SnapshotBytes = c.SnapshotEntries, c.SnapshotBytes
 	cfg.Cluster.SnapshotInterval, cfg.Cluster.TrailingEntries = c.SnapshotInterval, c.TrailingEntries
+	cfg.Cluster.AppendEntries = c.AppendEntries
 	if !c.GroupCommit {
 		cfg.Cluster.GroupBytes = 0
 	}

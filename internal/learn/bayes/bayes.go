@@ -58,16 +58,21 @@ func New(spec learn.Spec, state json.RawMessage) (learn.Learner, error) {
 	var problems decision.Problems
 	cfg := readConfig(spec.Config, &problems)
 	m := readState(newModel(cfg, encode.NewInputs(&spec)), state, &problems)
-	if m.given && spec.AutoLearn {
-		problems.Addf("modelState.counts.fields", "is missing: learningConfig.autoLearn adds every outcome to the counts")
-	}
+	m.checkAutoLearn(&spec, &problems)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	return &Learner{model: m}, nil
 }
 
-// Load makes a learner from its configuration and the binary form of its state.
+func (m *model) checkAutoLearn(spec *learn.Spec, problems *decision.Problems) {
+	if m.given && spec.AutoLearn {
+		problems.Addf("modelState.counts.fields", "is missing: learningConfig.autoLearn adds every outcome to the counts")
+	}
+}
+
+// Load makes a learner from its configuration and the binary form of its state,
+// under the same rules as New.
 func Load(spec learn.Spec, state string) (learn.Learner, error) {
 	var problems decision.Problems
 	cfg := readConfig(spec.Config, &problems)
@@ -77,6 +82,10 @@ func Load(spec learn.Spec, state string) (learn.Learner, error) {
 	m := newModel(cfg, encode.NewInputs(&spec))
 	if err := m.decode(state); err != nil {
 		return nil, &decision.Error{Kind: decision.KindInternal, Op: "bayes.Load", Err: err}
+	}
+	m.checkAutoLearn(&spec, &problems)
+	if err := problems.Err(); err != nil {
+		return nil, err
 	}
 	return &Learner{model: m}, nil
 }

@@ -481,6 +481,14 @@ func TestNewRefuses(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "modelState.counts.fields") {
 		t.Errorf("New of a state without counts for autoLearn = %v, want refused at modelState.counts.fields", err)
 	}
+	l, err := New(learn.Spec{}, json.RawMessage(`{"priors":{"positive":0.5,"negative":0.5}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Load(learn.Spec{AutoLearn: true}, string(l.AppendState(nil)))
+	if decision.KindOf(err) != decision.KindBadRequest {
+		t.Errorf("Load of the same for autoLearn = %v, want refused", err)
+	}
 }
 
 func BenchmarkScore(b *testing.B) {

@@ -74,8 +74,11 @@ type scratch struct {
 	explanation
 }
 
-// Bound of the categories of all categorical splits: each is an entry of coded.
-const maxCodes = 1 << 22
+// Bounds of what a model costs.
+const (
+	maxCodes = 1 << 22 // categories of all categorical splits: each is an entry of coded
+	maxSteps = 1 << 30 // of one explanation, seconds; 500 trees of 31 leaves take 2^20
+)
 
 // newForest compiles a model; columns are where its features get their values
 // from, nil for the model's own names and categories.
@@ -102,7 +105,9 @@ func newForest(m *model, columns []Column) (*forest, error) {
 		f.divisor = float64(len(m.trees))
 	}
 	f.inputs = newInputs(columns, use)
-	f.explains = newExplainer(f, c, columns, use)
+	if f.explains = newExplainer(f, c, columns, use); f.explains.steps > maxSteps {
+		return nil, problemf("", "has trees too deep to explain: Σ depth² of the leaves is %.3g, want at most %d", f.explains.steps, maxSteps)
+	}
 	f.scratch.New = func() any { return f.newScratch() }
 	return f, nil
 }

@@ -24,6 +24,7 @@ type explainer struct {
 	fields []string  // that have an explanation
 	field  []int     // of a feature: its index in fields
 	depth  int       // of the deepest tree
+	steps  float64   // of one explanation, about
 	ratios []ratios  // of a path by its length, from 1 to depth + 1 elements
 }
 
@@ -100,6 +101,8 @@ func (e *explainer) addTree(f *forest, counts []float64, root, end int) {
 		if int(n.child) == i {
 			mean += counts[i] / counts[root] * n.threshold
 			e.depth = max(e.depth, depth[i-root])
+			on := float64(min(depth[i-root], len(e.field))) // features on the path, at most
+			e.steps += on * on
 			continue
 		}
 		for child := int(n.child); child <= int(n.child)+1; child++ {

@@ -275,6 +275,24 @@ func TestLoadRefusesDamage(t *testing.T) {
 	}
 }
 
+// TestExplanationsAreBounded wants a model refused of which one explanation would
+// take minutes.
+func TestExplanationsAreBounded(t *testing.T) {
+	var names, features strings.Builder
+	for i := range maxDepth {
+		fmt.Fprintf(&names, "f%d ", i)
+		fmt.Fprintf(&features, "%d ", i)
+	}
+	zeros := strings.Repeat("0 ", maxDepth)
+	one := modelText(strings.TrimSpace(names.String()), "split_feature="+features.String(), "threshold="+zeros, "decision_type="+zeros)
+	head, rest, _ := strings.Cut(one, "Tree=0")
+	body, _, _ := strings.Cut(rest, "end of trees")
+	_, err := State(head+strings.Repeat("Tree=0"+body, 30)+"end of trees\n", nil)
+	if err == nil || !strings.Contains(err.Error(), "too deep to explain") {
+		t.Errorf("State() = %v, want the depth refused", err)
+	}
+}
+
 // scoreAnything scores a row that has something for every field of the model.
 func scoreAnything(t *testing.T, l learn.Learner) {
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -294,11 +312,11 @@ func scoreAnything(t *testing.T, l learn.Learner) {
 
 func FuzzState(f *testing.F) {
 	f.Add([]byte(byHand))
-	for _, name := range []string{"pandas", "categorical", "constant", "forest"} {
-		for _, raw := range goldenStates(f, name) {
-			f.Add([]byte(raw))
-		}
-	}
+	f.Add([]byte(goldenStates(f, "constant")["dump"]))
+	f.Add([]byte(`{"feature_names":["a","b"],"feature_infos":{"b":{"values":[0,1]}},"objective":"binary sigmoid:2","average_output":true,` +
+		`"tree_info":[{"tree_structure":{"leaf_value":1}}],"pandas_categorical":[["x",2.5]]}`))
+	small, _ := json.Marshal(textJSON{modelText("a b", "split_feature=0 1", "threshold=1 2", "decision_type=2 8"), []Column{{Name: "x"}, {Name: "y", Member: "m"}}})
+	f.Add([]byte(small))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		l, err := New(learn.Spec{}, raw)
 		if err != nil {
@@ -319,7 +337,7 @@ func FuzzState(f *testing.F) {
 func FuzzText(f *testing.F) {
 	f.Add(modelText("a b", "split_feature=0 1", "threshold=1 2", "decision_type=2 9"))
 	f.Add(randomModel(rand.New(rand.NewPCG(1, 1)), 2, 8, 6))
-	f.Add(readFile(f, "testdata/lightgbm/pandas.txt"))
+	f.Add(modelText("a b", "split_feature=0 1", "threshold=1 2", "decision_type=2 2") + "[categorical_feature: 1]\npandas_categorical:[[\"x\", true]]\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		binary, err := State(s, nil)
 		if err != nil {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package neuralcf
+
+const raceEnabled = false

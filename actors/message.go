@@ -19,8 +19,14 @@ type Observe struct {
 	Pending  *Pending
 }
 
-// Replay calls f for outcomes in log order.
-type Replay func(f func(*decision.Outcome)) error
+// Replay is outcomes to be observed again, in log order.
+type Replay interface {
+	// Each calls f for each of them.
+	Each(f func(*decision.Outcome)) error
+	// Close frees what holds them. The actor that got the Replay calls it once,
+	// whatever became of the message.
+	Close()
+}
 
 // Install puts a state in the place of the present one: a training's result or
 // an earlier version. It lifts a fault.

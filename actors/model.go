@@ -167,13 +167,16 @@ func (a *modelActor) observeOne(o *decision.Outcome) {
 }
 
 func (a *modelActor) install(msg *Install) error {
+	if msg.Since != nil {
+		defer msg.Since.Close()
+	}
 	if err := a.load(msg.State); err != nil {
 		return err
 	}
 	if msg.Since == nil || !a.typ.Learns(a.spec) {
 		return nil
 	}
-	return msg.Since(a.observeOne)
+	return msg.Since.Each(a.observeOne)
 }
 
 // configure moves the state under a new configuration; a new state in the

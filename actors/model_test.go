@@ -169,7 +169,7 @@ func TestPanicOfAScoreIsItsErrorAlone(t *testing.T) {
 func TestPanicBecomesAFault(t *testing.T) {
 	m := spawn(t, newSystem(t, nil), epsilonBirth("m"))
 	await(t, func(p *Pending) {
-		m.Send(&Install{Index: 4, State: (<-m.Capture()).State, Pending: p, Since: func(func(*decision.Outcome)) error { panic("boom") }})
+		m.Send(&Install{Index: 4, State: (<-m.Capture()).State, Pending: p, Since: &replay{each: func(func(*decision.Outcome)) error { panic("boom") }}})
 	})
 	if f := m.Published().Fault; f == nil || f.Index != 4 || !strings.Contains(f.Reason, "boom") {
 		t.Fatalf("fault = %+v, want one at index 4 with the panic's text", f)
@@ -198,20 +198,42 @@ func TestABirthThatCannotBeLoadedIsFaulted(t *testing.T) {
 	}
 }
 
+// replay is a Replay of a function.
+type replay struct {
+	each   func(f func(*decision.Outcome)) error
+	closed *int // counts the calls of Close; nil: nobody asks
+}
+
+func (r *replay) Each(f func(*decision.Outcome)) error { return r.each(f) }
+
+func (r *replay) Close() {
+	if r.closed != nil {
+		*r.closed++
+	}
+}
+
 func TestInstallReplaysWhatCameSince(t *testing.T) {
+	closed := 0
 	m := spawn(t, newSystem(t, nil), epsilonBirth("m"))
 	fresh := (<-m.Capture()).State
 	await(t, func(p *Pending) {
-		m.Send(&Install{Index: 5, State: fresh, Pending: p, Since: func(f func(*decision.Outcome)) error {
+		m.Send(&Install{Index: 5, State: fresh, Pending: p, Since: &replay{closed: &closed, each: func(f func(*decision.Outcome)) error {
 			for i := range uint32(4) {
 				o := outcome("a", decision.Classification(1+i%2), i)
 				f(&o)
 			}
 			return nil
-		}})
+		}}})
 	})
 	if got := scoreOf(t, m, "a"); got != 0.5 {
 		t.Errorf("score = %v, want 0.5 from the replayed outcomes", got)
+	}
+	// A state that cannot be loaded needs no replay, but holds one.
+	await(t, func(p *Pending) {
+		m.Send(&Install{Index: 6, State: panicky, Pending: p, Since: &replay{closed: &closed}})
+	})
+	if closed != 2 {
+		t.Errorf("the replays were closed %d times, want once each", closed)
 	}
 }
 

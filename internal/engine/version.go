@@ -7,6 +7,7 @@ import (
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/history"
 )
 
 // A version's state is kept on disk from the moment the version begins; a reset
@@ -66,19 +67,40 @@ func (m *machine) dropOldVersions(ctx *entryContext, t *tenantRuntime, old, rec 
 // must not wait for this entry's commit while this entry may wait for the actor
 // (see keep). What the entry records after this place reaches the actor as usual.
 func (m *machine) since(ctx *entryContext, t *tenantRuntime, through uint64) actors.Replay {
-	own, before, ordinal := t.batch, ctx.index-1, t.Ordinal
-	return func(f func(*decision.Outcome)) error {
-		err := m.history.ScanFrom(context.Background(), ordinal, through, before, func(o *decision.Outcome) error {
-			f(o)
-			return nil
-		})
-		if err != nil {
-			m.halt(err, "cannot replay the history of tenant %d after log index %d", ordinal, through)
-		}
-		for i := range own {
-			f(&own[i])
-		}
+	view, err := m.history.OpenScan(t.Ordinal, through, ctx.index-1)
+	if err != nil {
+		m.halt(err, "cannot open the history of tenant %d after log index %d", t.Ordinal, through)
+	}
+	return &replay{machine: m, view: view, own: t.batch}
+}
+
+// replay is what since returns. Its view is of the moment of the entry, so that
+// every node replays the same whatever is dropped before the actor gets there.
+type replay struct {
+	machine *machine
+	view    *history.ScanView
+	own     []decision.Outcome
+}
+
+// Each implements actors.Replay.
+func (r *replay) Each(f func(*decision.Outcome)) error {
+	err := r.view.Each(context.Background(), func(o *decision.Outcome) error {
+		f(o)
 		return nil
+	})
+	if err != nil {
+		r.machine.halt(err, "cannot replay the history")
+	}
+	for i := range r.own {
+		f(&r.own[i])
+	}
+	return nil
+}
+
+// Close implements actors.Replay.
+func (r *replay) Close() {
+	if err := r.view.Close(); err != nil {
+		r.machine.halt(err, "cannot read the history")
 	}
 }
 

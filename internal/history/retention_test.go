@@ -204,3 +204,43 @@ func TestListIsBounded(t *testing.T) {
 		t.Errorf("List() by customer: total %d, %v, want -1 past %d", page.Total, err, maxCounted)
 	}
 }
+
+// A view that was opened sees what was kept then, whatever is dropped before it
+// is read.
+func TestOpenScanIsOfItsMoment(t *testing.T) {
+	opts := testOptions()
+	opts.Limits.MaxRows = 640
+	s := openStore(t, opts)
+	fill := func(from, to uint64) {
+		for i := from; i <= to; i++ {
+			var e entry
+			for range 50 {
+				e.ops = append(e.ops, record(1, "anna", "loan", decision.Positive, 1))
+			}
+			apply(t, s, i, e)
+		}
+	}
+	fill(1, 10)
+	view, err := s.OpenScan(1, 2, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(11, 100) // drops all of it
+	swept(s)
+	var first, last decision.InteractionID
+	n := 0
+	err = view.Each(t.Context(), func(o *decision.Outcome) error {
+		if n == 0 {
+			first = o.ID
+		}
+		last = o.ID
+		n++
+		return nil
+	})
+	if err != nil || n != 7*50 || first.Index != 3 || last.Index != 9 {
+		t.Errorf("Each() = %v, saw %d rows from entry %d to %d, want 350 from 3 to 9", err, n, first.Index, last.Index)
+	}
+	if err := view.Close(); err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+}

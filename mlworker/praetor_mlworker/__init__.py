@@ -1,0 +1,1 @@
+"""The ML worker of praetor: trains LightGBM models for the engine over HTTP."""

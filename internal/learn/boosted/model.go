@@ -211,7 +211,7 @@ func setClasses(key string, n int) error {
 // errLinear is why a linear tree is refused.
 const errLinear = "is a linear tree, whose leaves hold regressions on the features; train with linear_tree=false"
 
-// finiteLeaf reports whether a leaf's value and count can be used.
+// check reports what is wrong with a leaf.
 func (l leaf) check() error {
 	switch {
 	case math.IsNaN(l.value) || math.IsInf(l.value, 0):

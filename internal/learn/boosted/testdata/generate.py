@@ -2,7 +2,7 @@
 its model format, and, on request, of two large ones.
 
 Run in this folder with Python 3.11:
-    pip install lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1 scikit-learn==1.9.1
+    pip install lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1
     python generate.py                   # the goldens in lightgbm/
     python generate.py large FOLDER      # 100 000 random rows and models of 100 and 500 trees
 

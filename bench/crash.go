@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -200,13 +199,14 @@ func (c *crash) prepare() error {
 	return nil
 }
 
-// killPoints draws after how many answers the node is killed.
+// killPoints draws after how many answers the node is killed, one point in each
+// of as many equal parts of the load.
 func (c *crash) killPoints() []int64 {
 	at := make([]int64, c.plan.Kills)
+	part := float64(len(c.requests)) / float64(len(at))
 	for i := range at {
-		at[i] = 1 + c.rng.Int64N(int64(max(1, len(c.requests)*9/10)))
+		at[i] = 1 + int64((float64(i)+c.rng.Float64())*part)
 	}
-	slices.Sort(at)
 	return at
 }
 

@@ -46,7 +46,7 @@ func TestMeasurements(t *testing.T) {
 		rows, ratios int
 	}{
 		{[]string{"outcomes"}, 2, 1},
-		{[]string{"group-commit"}, 2, 1},
+		{[]string{"group-commit"}, 3, 2},
 		{[]string{"score", "--types=scorecard"}, 4, 2},
 	} {
 		t.Run(c.args[0], func(t *testing.T) {

@@ -1,7 +1,9 @@
 package history
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -21,11 +23,12 @@ type Batch struct {
 	states uint32 // number of the next state
 	err    error
 
-	writes  *pebble.Batch
-	tail    []byte
-	key     []byte
-	jobs    []job
-	changes []func() // to what readers see of states, once committed
+	writes    *pebble.Batch
+	customers []customerKey // of the rows in writes
+	tail      []byte
+	key       []byte
+	jobs      []job
+	changes   []func() // to what readers see of states, once committed
 }
 
 // hourMillis is how often retention by age looks at tenants without traffic.
@@ -39,7 +42,7 @@ func (s *Store) Begin(index uint64, at int64) *Batch {
 	uncommitted := b.writes != nil
 	*b = Batch{
 		store: s, image: im, limits: im.limits.Load(), index: index,
-		tail: b.tail[:0], key: b.key[:0], jobs: b.jobs[:0], changes: b.changes[:0],
+		customers: b.customers[:0], tail: b.tail[:0], key: b.key[:0], jobs: b.jobs[:0], changes: b.changes[:0],
 	}
 	switch {
 	case s.closed.Load():
@@ -94,9 +97,22 @@ func (b *Batch) write(space uint32, o *decision.Outcome, encoded []byte) {
 	copy(op.Value[1:], encoded)
 	copy(op.Value[1+len(encoded):], b.tail)
 	b.check(op.Finish())
-	op = b.writes.SetDeferred(customerKeySize, 0)
-	appendCustomerKey(op.Key[:0], space, hash64(o.CustomerID), o.ID)
-	b.check(op.Finish())
+	var key customerKey
+	appendCustomerKey(key[:0], space, hash64(o.CustomerID), o.ID)
+	b.customers = append(b.customers, key)
+}
+
+// customerKey is a key of the index by customer, without a value.
+type customerKey [customerKeySize]byte
+
+// writeCustomers adds the index keys, in order: the memtable finds the place of a
+// key from that of the one before it, and rows come in order already. Written
+// as they come, between the rows, each key made it search from the top.
+func (b *Batch) writeCustomers() {
+	slices.SortFunc(b.customers, func(x, y customerKey) int { return bytes.Compare(x[:], y[:]) })
+	for i := range b.customers {
+		b.check(b.writes.Set(b.customers[i][:], nil, nil))
+	}
 }
 
 func (b *Batch) check(err error) {
@@ -175,6 +191,9 @@ func (b *Batch) SetLimits(l Limits) error {
 // Commit writes the entry's changes as one batch, without waiting for the disk:
 // the replicated log has them. An error is final for the store.
 func (b *Batch) Commit() error {
+	if b.err == nil {
+		b.writeCustomers()
+	}
 	if b.err == nil && !b.writes.Empty() {
 		b.check(b.writes.Commit(pebble.NoSync))
 	}

@@ -18,13 +18,17 @@ class Settings:
     concurrency: int = 1  # trainings at a time
     queue: int = 4  # trainings that may wait for one to end
     queue_timeout: int = 30  # how long they may wait
-    threads: int = 0  # of one training; 0: the CPUs this process may use
+    threads: int = 0  # of one training; 0: see training_threads
     nice: int = 5  # added to the niceness of a training, which yields to an engine on the same machine
     read_timeout: int = 60  # longest silence of a client that is sending
     timeout: int = 3600  # of one training
 
     def training_threads(self) -> int:
-        return self.threads or available_cpus()
+        """All CPUs but one, unless told: OpenMP's threads wait for each other by
+        spinning, and when something else needs one of their CPUs a training on
+        all of them was measured to take ten times as long as on one fewer.
+        """
+        return self.threads or max(1, available_cpus() - 1)
 
 
 class SettingsError(Exception):

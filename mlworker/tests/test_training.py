@@ -232,23 +232,31 @@ def test_queue_serves_in_turn(start):
     assert answers == [200] * 4
 
 
-@pytest.mark.parametrize("number, want", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)])
-def test_training_ends_with_the_worker(tmp_path, number, want):
-    """A worker that is killed leaves no training behind; a stopped one exits with 0."""
+@pytest.fixture
+def process(tmp_path):
+    """A worker as `make` starts it, and its port."""
     root, log = Path(__file__).resolve().parents[1], tmp_path / "log"
-    with log.open("w") as stderr:
-        environment = os.environ | {"ML_WORKER_PORT": "0", "ML_WORKER_TOKEN": ""}
-        process = subprocess.Popen([sys.executable, "-m", "praetor_mlworker"], cwd=root, stderr=stderr, env=environment)
-    assert until(lambda: '"listening"' in log.read_text(), 30)
-    port = int(re.search(r'"port": (\d+)', log.read_text()).group(1))
+    environment = os.environ | {"ML_WORKER_PORT": "0", "ML_WORKER_TOKEN": ""}
+    with log.open("w") as stderr, subprocess.Popen([sys.executable, "-m", "praetor_mlworker"], cwd=root, stderr=stderr, env=environment) as worker:
+        try:
+            assert until(lambda: '"listening"' in log.read_text(), 30)
+            yield worker, int(re.search(r'"port": (\d+)', log.read_text()).group(1))
+        finally:
+            worker.kill()
+
+
+@pytest.mark.parametrize("number, want", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)])
+def test_training_ends_with_the_worker(process, number, want):
+    """A worker that is killed leaves no training behind; a stopped one exits with 0."""
+    worker, port = process
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", "/train", body(20_000, **ENDLESS), {"Content-Type": "application/x-praetor-train"})
     response = connection.getresponse()  # without a name it would close the connection
     assert b"progress" in response.readline()
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout.split()
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(worker.pid)], capture_output=True, text=True).stdout.split()
     assert len(children) == 1
-    process.send_signal(number)
-    assert process.wait(20) == want
+    worker.send_signal(number)
+    assert worker.wait(20) == want
     assert until(lambda: not alive(int(children[0])))
     response.close()
     connection.close()

@@ -128,7 +128,9 @@ func TestTrainFails(t *testing.T) {
 		{"crash at once", refuse(500, `{"error":{"code":"CRASHED","message":"signal 11"}}`), unavailable, "status 500: signal 11"},
 		{"echoes the token", refuse(500, `{"error":{"code":"CRASHED","message":"Bearer `+token+`\u0000"}}`), unavailable, "Bearer *** "},
 		{"another service", refuse(404, `<html>`), unavailable, "status 404 and no reason"},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusTemporaryRedirect) }, unavailable, "status 307"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+		}, unavailable, "status 307"},
 		{"failed", answer(progress, `{"error":{"code":"TRAINING_FAILED","message":"LightGBMError: no"}}`), unprocessable, "LightGBMError: no"},
 		{"out of memory", answer(progress, `{"error":{"code":"OUT_OF_MEMORY","message":"killed"}}`), unavailable, "failed (OUT_OF_MEMORY): killed"},
 		{"empty answer", answer(), unavailable, "broke off the training"},

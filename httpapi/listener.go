@@ -110,16 +110,73 @@ func hostOf(a net.Addr) netip.Addr {
 	return ip
 }
 
-// limitConn gives its place back when it is closed.
+// limitConn gives its place back when it is closed, and keeps deadlines lazily.
 type limitConn struct {
 	net.Conn
 	listener *limitListener
 	ip       netip.Addr
 	once     sync.Once
+
+	read, write deadline
 }
 
 // Close closes the connection.
 func (c *limitConn) Close() error {
 	c.once.Do(func() { c.listener.release(c.ip) })
 	return c.Conn.Close()
+}
+
+// deadline is a deadline that was asked for and the one that the connection has.
+// The server asks for three with every request, and most are replaced before
+// anything could wait for them; setting one costs a timer. So one is set only
+// when the connection is about to read or write, and when it is off by more
+// than deadlineSlack. One goroutine at a time reads a connection, or writes it,
+// and sets the deadline of what it is about to do.
+type deadline struct{ asked, set time.Time }
+
+// deadlineSlack is how much early a deadline may end a read or a write: little
+// beside the shortest time-out that makes sense over a network.
+const deadlineSlack = 100 * time.Millisecond
+
+// due reports whether the connection's deadline must be set before it is used.
+func (d *deadline) due() bool {
+	if d.asked.IsZero() || d.set.IsZero() {
+		return d.asked != d.set
+	}
+	off := d.asked.Sub(d.set)
+	return off < 0 || off > deadlineSlack
+}
+
+// SetReadDeadline keeps the deadline for the next Read.
+func (c *limitConn) SetReadDeadline(t time.Time) error { c.read.asked = t; return nil }
+
+// SetWriteDeadline keeps the deadline for the next Write.
+func (c *limitConn) SetWriteDeadline(t time.Time) error { c.write.asked = t; return nil }
+
+// SetDeadline keeps both.
+func (c *limitConn) SetDeadline(t time.Time) error {
+	c.read.asked, c.write.asked = t, t
+	return nil
+}
+
+// Read reads before the deadline.
+func (c *limitConn) Read(p []byte) (int, error) {
+	if c.read.due() {
+		if err := c.Conn.SetReadDeadline(c.read.asked); err != nil {
+			return 0, err
+		}
+		c.read.set = c.read.asked
+	}
+	return c.Conn.Read(p)
+}
+
+// Write writes before the deadline.
+func (c *limitConn) Write(p []byte) (int, error) {
+	if c.write.due() {
+		if err := c.Conn.SetWriteDeadline(c.write.asked); err != nil {
+			return 0, err
+		}
+		c.write.set = c.write.asked
+	}
+	return c.Conn.Write(p)
 }

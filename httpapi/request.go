@@ -64,7 +64,7 @@ const (
 
 // begin makes an owned request of ctx. It is the only reader of a RequestCtx
 // on behalf of handlers.
-func (rq *request) begin(s *Server, rt *route, ctx *fasthttp.RequestCtx) {
+func (rq *request) begin(s *Server, rt *route, ctx *fasthttp.RequestCtx, param string) {
 	rq.server, rq.route, rq.ctx, rq.conn = s, rt, s.base, ctx.Conn()
 	rq.mem = rq.mem[:0]
 	h := &ctx.Request.Header
@@ -77,7 +77,10 @@ func (rq *request) begin(s *Server, rt *route, ctx *fasthttp.RequestCtx) {
 	rq.id = alias(rq.mem[at:])
 	for i, name := range rt.params {
 		at := len(rq.mem)
-		raw, _ := ctx.UserValue(name).(string)
+		raw := param
+		if raw == "" {
+			raw, _ = ctx.UserValue(name).(string)
+		}
 		rq.mem = appendUnescaped(rq.mem, raw)
 		rq.params[i] = alias(rq.mem[at:])
 	}

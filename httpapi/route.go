@@ -23,6 +23,9 @@ type route struct {
 	strong       bool  // honours ?consistency=strong
 	maxBody      int   // bytes; 0: Config.MaxBody
 	ndjson       bool  // also reads NDJSON, as a stream
+	// hot routes are found before the router is asked, which copies a path's
+	// parameter into the heap twice. They have one parameter at most.
+	hot bool
 	// idle routes are for probes and scrapers: they carry no state of the log,
 	// so X-Min-Index and X-Stale do not concern them.
 	idle bool
@@ -70,9 +73,9 @@ func (s *Server) newRouter(routes []*route) *router.Router {
 	r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
 	for _, rt := range routes {
 		h := s.serve(rt)
-		r.Handle(rt.method, rt.path, h)
+		r.Handle(rt.method, rt.path, func(ctx *fasthttp.RequestCtx) { h(ctx, "") })
 		if rt.method == fasthttp.MethodGet {
-			r.Handle(fasthttp.MethodHead, rt.path, h)
+			r.Handle(fasthttp.MethodHead, rt.path, func(ctx *fasthttp.RequestCtx) { h(ctx, "") })
 		}
 	}
 	r.NotFound = s.notFound

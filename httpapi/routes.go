@@ -24,8 +24,8 @@ func (s *Server) apiRoutes() []*route {
 		{method: post, path: model + "/reset-learning", access: editor, class: ClassWrite, write: true, handle: s.resetLearning},
 		{method: get, path: "/api/v1/models/{id}/registry", access: viewer, class: ClassRead, strong: true, handle: s.getRegistry},
 
-		{method: post, path: model + "/score", access: viewer, class: ClassScore, handle: s.scoreModel},
-		{method: post, path: model + "/score-offer-set", access: viewer, class: ClassScore, handle: s.scoreOfferSet},
+		{method: post, path: model + "/score", access: viewer, class: ClassScore, hot: true, handle: s.scoreModel},
+		{method: post, path: model + "/score-offer-set", access: viewer, class: ClassScore, hot: true, handle: s.scoreOfferSet},
 		{method: post, path: model + "/score-batch", access: viewer, class: ClassScore, ndjson: true, handle: s.scoreBatch},
 
 		{method: post, path: models + "/train", access: editor, class: ClassTrain, write: true, handle: s.bulkTrain},
@@ -34,9 +34,9 @@ func (s *Server) apiRoutes() []*route {
 		{method: get, path: "/api/v1/jobs/{id}", access: viewer, class: ClassRead, handle: s.getJob},
 		{method: remove, path: "/api/v1/jobs/{id}", access: editor, class: ClassTrain, write: true, handle: s.cancelJob},
 
-		{method: post, path: "/api/v1/respond", access: viewer, class: ClassRespond, write: true, handle: s.respond},
+		{method: post, path: "/api/v1/respond", access: viewer, class: ClassRespond, write: true, hot: true, handle: s.respond},
 		{method: post, path: "/api/v1/capture", access: viewer, class: ClassRespond, write: true, handle: s.respond},
-		{method: post, path: "/api/v1/respond/bulk", access: viewer, class: ClassRespond, write: true, handle: s.respondBulk},
+		{method: post, path: "/api/v1/respond/bulk", access: viewer, class: ClassRespond, write: true, hot: true, handle: s.respondBulk},
 		{method: get, path: "/api/v1/interaction-history", access: viewer, class: ClassRead, handle: s.listInteractions},
 		{method: get, path: "/api/v1/interaction-summaries", access: viewer, class: ClassRead, handle: s.listSummaries},
 

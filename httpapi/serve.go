@@ -26,14 +26,15 @@ type replyStream interface {
 	io.Closer
 }
 
-// serve returns the route's place in the router.
-func (s *Server) serve(rt *route) fasthttp.RequestHandler {
-	return func(ctx *fasthttp.RequestCtx) {
+// serve returns what answers the route's requests. param is the raw value of the
+// path's parameter; empty: the router has it.
+func (s *Server) serve(rt *route) func(ctx *fasthttp.RequestCtx, param string) {
+	return func(ctx *fasthttp.RequestCtx, param string) {
 		start := time.Now()
 		s.metrics.inFlight.Inc()
 		defer s.metrics.inFlight.Dec()
 		rq := s.requests.Get().(*request)
-		rq.begin(s, rt, ctx)
+		rq.begin(s, rt, ctx, param)
 		rq.stream = newBodyReader(ctx)
 		panicked, err := rq.run(ctx)
 		if err != nil {

@@ -49,7 +49,8 @@ type Server struct {
 	now      func() time.Time // for rate limits and outcome times
 
 	fast     *fasthttp.Server
-	router   fasthttp.RequestHandler
+	hot      hotRoutes
+	router   fasthttp.RequestHandler // what is not in hot
 	requests sync.Pool       // of *request
 	base     context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel   context.CancelFunc
@@ -124,6 +125,7 @@ func (s *Server) mount(routes []*route) error {
 	if err := bindRoutes(routes, s.metrics); err != nil {
 		return err
 	}
+	s.hot = s.newHotRoutes(routes)
 	s.router = s.newRouter(routes).Handler
 	return nil
 }
@@ -263,6 +265,10 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if err := checkTarget(h.RequestURI()); err != nil {
 		s.refuse(ctx, asError(err), rejectPath)
 		s.settleBody(ctx)
+		return
+	}
+	if rt, param := s.hot.find(alias(h.Method()), alias(ctx.URI().PathOriginal())); rt != nil {
+		rt.serve(ctx, param)
 		return
 	}
 	s.router(ctx)

@@ -51,8 +51,8 @@ type Server struct {
 	fast     *fasthttp.Server
 	hot      hotRoutes
 	router   fasthttp.RequestHandler // what is not in hot
-	requests sync.Pool       // of *request
-	base     context.Context // of all requests; ends when Shutdown gives up waiting
+	requests sync.Pool               // of *request
+	base     context.Context         // of all requests; ends when Shutdown gives up waiting
 	cancel   context.CancelFunc
 	draining atomic.Bool
 

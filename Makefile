@@ -16,7 +16,7 @@ CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster demo test race fuzz lint bench clean
+.PHONY: help build run cluster demo test race fuzz lint bench mlworker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,5 +57,9 @@ $(TOOLS)/staticcheck:
 bench: build ## measure, as ratios side by side (see bench/README.md)
 	$(GO) run ./bench/cmd/praetor-bench all
 
+mlworker: ## make the ML worker's environment and start it (ML_WORKER_PORT, 8000)
+	@$(MAKE) --no-print-directory -C mlworker run
+
 clean: ## remove what was built and the data of `run` and `cluster`
+	@$(MAKE) --no-print-directory -C mlworker clean
 	rm -rf bin .tools .cluster $(DATA)

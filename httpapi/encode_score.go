@@ -47,6 +47,9 @@ func appendScoreFields(dst []byte, t decision.ModelType, res *learn.Result) []by
 		}
 		dst = appendNumber(dst, name, res.Raw)
 	}
+	if res.HasBaseline {
+		dst = appendNumber(dst, "baseline", res.Baseline)
+	}
 	return dst
 }
 

@@ -170,6 +170,8 @@ func TestRefusals(t *testing.T) {
 		"certificate":            {func(c *Config) { c.TLSCert, c.TLSKey = "/does/not/exist", "/does/not/exist" }, "exist"},
 		"limits":                 {func(c *Config) { c.MaxHistoryRows = 0 }, "MaxHistoryRows"},
 		"trailing entries":       {func(c *Config) { c.TrailingEntries = 1 }, "trailing"},
+		"rate limit":             {func(c *Config) { c.RateLimits = map[string]string{"score": "many"} }, "5000/10s"},
+		"rate limit's class":     {func(c *Config) { c.RateLimits = map[string]string{"all": "1/1s"} }, "class"},
 		"node id":                {func(c *Config) { c.NodeID = "a/b" }, "node_id"},
 	} {
 		config := defaults(t)

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/praetor-engine/praetor/cluster"
 	"github.com/praetor-engine/praetor/httpapi"
 	"github.com/praetor-engine/praetor/internal/engine"
+	"github.com/praetor-engine/praetor/internal/mlclient"
 )
 
 // Config is every setting of a node. The tags are the one table that flags,
@@ -32,11 +34,16 @@ type Config struct {
 	AdminListen  string `env:"PRAETOR_ADMIN_LISTEN" placeholder:"HOST:PORT" help:"Address of the profiler, loopback only; none: off (${env})."`
 	MaxBodyBytes int    `env:"PRAETOR_MAX_BODY_BYTES" default:"1048576" placeholder:"N" help:"Largest request body, in bytes (${env}; ${default})."`
 
+	RateLimits map[string]string `name:"rate-limit" env:"PRAETOR_RATE_LIMITS" mapsep:"," placeholder:"CLASS=N/WINDOW,…" help:"Requests that a tenant may make in any span of a window, by class: read, write, score, respond, train, admin; such as respond=5000/10s (${env}; none)."`
+
 	MaxHistoryRows      int64 `env:"PRAETOR_MAX_HISTORY_ROWS" default:"20000000" placeholder:"N" help:"Interactions kept per tenant (${env}; ${default})."`
 	MaxHistoryDays      int64 `env:"PRAETOR_MAX_HISTORY_DAYS" default:"400" placeholder:"N" help:"Days an interaction is kept (${env}; ${default})."`
 	MaxSummaryCustomers int64 `env:"PRAETOR_MAX_SUMMARY_CUSTOMERS" default:"5000000" placeholder:"N" help:"Customers with summaries in memory, per tenant (${env}; ${default})."`
 	MaxAnswerBytes      int64 `env:"PRAETOR_MAX_ANSWER_BYTES" default:"268435456" placeholder:"N" help:"Memory of the answers kept 24 hours for idempotency keys (${env}; ${default})."`
 	TrainWorkers        int   `env:"PRAETOR_TRAIN_WORKERS" default:"1" placeholder:"N" help:"Trainings at a time on this node (${env}; ${default})."`
+
+	MLWorkerURL   string `env:"ML_WORKER_URL" placeholder:"URL" help:"The ML worker that trains gradient boosted models; none: they cannot be trained here (${env})."`
+	MLWorkerToken string `env:"ML_WORKER_TOKEN" placeholder:"TOKEN" help:"The ML worker's token (${env})."`
 
 	SnapshotEntries  uint64        `env:"PRAETOR_SNAPSHOT_ENTRIES" default:"8192" placeholder:"N" help:"Log entries after which a snapshot is taken (${env}; ${default})."`
 	SnapshotBytes    uint64        `env:"PRAETOR_SNAPSHOT_BYTES" default:"268435456" placeholder:"N" help:"Bytes of log after which a snapshot is taken (${env}; ${default})."`
@@ -78,6 +85,7 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 	}
 	cfg.OperatorKey = operatorKey
 	cfg.TrainWorkers = c.TrainWorkers
+	cfg.Worker = mlclient.DefaultConfig(c.MLWorkerURL, c.MLWorkerToken)
 	cfg.Limits = engine.Limits{
 		MaxHistoryRows: c.MaxHistoryRows, MaxHistoryDays: c.MaxHistoryDays,
 		MaxSummaryCustomers: c.MaxSummaryCustomers, MaxAnswerBytes: c.MaxAnswerBytes,
@@ -96,12 +104,31 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 	return cfg, nil
 }
 
+// rateLimits reads limits written as N/WINDOW.
+func (c *Config) rateLimits() (map[httpapi.Class]httpapi.RateLimit, error) {
+	limits := map[httpapi.Class]httpapi.RateLimit{}
+	for class, text := range c.RateLimits {
+		n, window, ok := strings.Cut(text, "/")
+		requests, err := strconv.Atoi(n)
+		span, err2 := time.ParseDuration(window)
+		if !ok || err != nil || err2 != nil {
+			return nil, fmt.Errorf("rate limit of class %q: want requests/window such as 5000/10s, got %q", class, text)
+		}
+		limits[httpapi.Class(class)] = httpapi.RateLimit{Requests: requests, Window: span}
+	}
+	return limits, nil
+}
+
 // httpConfig is the server's part.
 func (c *Config) httpConfig() (httpapi.Config, error) {
 	cfg := httpapi.DefaultConfig()
 	cfg.Addr, cfg.AdminAddr = c.Listen, c.AdminListen
 	cfg.CertFile, cfg.KeyFile, cfg.Insecure = c.TLSCert, c.TLSKey, c.Insecure
 	cfg.MaxBody = c.MaxBodyBytes
+	var err error
+	if cfg.RateLimits, err = c.rateLimits(); err != nil {
+		return cfg, err
+	}
 	if c.TLSCert != "" { // read again by the server; here before anything is opened
 		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
 			return cfg, fmt.Errorf("TLS certificate: %w", err)

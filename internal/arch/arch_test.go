@@ -31,15 +31,15 @@ var may = map[string][]string{
 	"actors":             {"internal/decision", "internal/learn", "internal/learn/types"},
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/catalogue", "internal/command", "internal/decision",
-		"internal/history", "internal/learn", "internal/learn/types", "internal/wire",
+		"internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/types", "internal/mlclient", "internal/wire",
 	},
 	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/learn"},
 	"internal/client": {},
 	// What calls out: nothing of the engine but its words.
-	"internal/endpoint": {"internal/decision"},
+	"internal/endpoint": {"internal/decision", "internal/learn/external"},
 	"internal/mlclient": {"internal/decision"},
 	"internal/demo":     {"internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/simulator"},
-	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/engine"},
+	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/engine", "internal/mlclient"},
 	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/demo", "internal/engine"},
 	"internal/arch":     {},
 	"bench":             {"cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},

@@ -19,6 +19,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/history"
+	"github.com/praetor-engine/praetor/internal/mlclient"
 )
 
 // Config is what an engine is opened with.
@@ -29,6 +30,9 @@ type Config struct {
 	Limits Limits
 	// OperatorKey is the operator's key; empty: nobody is the operator.
 	OperatorKey string
+	// Worker is the ML worker that grows the trees of gradient boosted models;
+	// without a URL they cannot be trained here.
+	Worker mlclient.Config
 	// TrainWorkers is how many trainings run at a time on this node.
 	TrainWorkers int
 }
@@ -52,6 +56,7 @@ func DefaultConfig(dataDir string) Config {
 			MaxHistoryRows: h.MaxRows, MaxHistoryDays: int64(h.MaxAge / day),
 			MaxSummaryCustomers: h.MaxCustomers, MaxAnswerBytes: catalogue.DefaultMaxAnswerBytes,
 		},
+		Worker:       mlclient.DefaultConfig("", ""),
 		TrainWorkers: 1,
 	}
 }
@@ -87,6 +92,7 @@ type Engine struct {
 	machine  *machine
 	operator *operator
 	jobs     *jobs
+	worker   *mlclient.Client
 	faults   faultCounter
 
 	stop    context.CancelFunc // of the background work
@@ -110,7 +116,11 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: open the history: %w", err)
 	}
-	e := &Engine{config: config, log: log, operator: newOperator(config.OperatorKey)}
+	worker, err := mlclient.New(config.Worker)
+	if err != nil {
+		return nil, fmt.Errorf("engine: the ML worker: %w", err)
+	}
+	e := &Engine{config: config, log: log, worker: worker, operator: newOperator(config.OperatorKey)}
 	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)
 	e.jobs = newJobs(config.TrainWorkers)
 	if e.node, err = cluster.Open(config.Cluster, e.machine, log); err != nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
-	"github.com/praetor-engine/praetor/internal/learn/types"
 )
 
 // MinTrainingInteractions is how many interactions a tenant needs before any of
@@ -51,7 +50,7 @@ func (e *Engine) submit(w Write, id string) (*job, error) {
 		return nil, err
 	}
 	m := &mr.record.Load().Model
-	if t, ok := types.Of(m.ModelType); !ok || t.Train == nil {
+	if e.trainer(m.ModelType) == nil {
 		return nil, decision.Errorf(decision.KindBadRequest, "a model of type %s cannot be trained", m.ModelType)
 	}
 	if n := e.machine.history.Count(mr.ordinal); n < MinTrainingInteractions {
@@ -72,8 +71,7 @@ func (e *Engine) train(ctx context.Context, w Write, mr *modelRuntime, j *job) e
 	}
 	through := e.AppliedIndex()
 	src := &source{machine: e.machine, ordinal: mr.ordinal, modelID: mr.id, spec: &spec, through: through}
-	t, _ := types.Of(spec.Type)
-	trained, err := t.Train(ctx, spec, src, learn.TrainOptions{Seed: through, Progress: j.report})
+	trained, err := e.trainer(spec.Type)(ctx, spec, src, learn.TrainOptions{Seed: through, Progress: j.report})
 	if err != nil {
 		return err
 	}

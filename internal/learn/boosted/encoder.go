@@ -1,13 +1,8 @@
 package boosted
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"io"
-	"math"
 	"slices"
 
 	"github.com/praetor-engine/praetor/internal/decision"
@@ -15,33 +10,14 @@ import (
 )
 
 // Encoder turns the examples of a source into the matrix that the worker trains
-// on. It reads the source twice or more: NewEncoder for the columns, Encode for
-// the rows of each training. The columns and their dictionaries become part of
+// on. It reads the source twice or more: NewEncoder for the columns, Each for the
+// rows of each training. The columns and their dictionaries become part of
 // the model (see State), so that scoring and training map a row alike.
 //
 // A field that holds more numbers than texts is a number; texts are missing
 // there. A field with sets has a column for each of its most frequent members. Any
 // other field is categorical, with a code for each of its most frequent values in
 // ascending order.
-//
-// The form on the wire, protocol 1:
-//
-//	a line of JSON, ended by "\n":
-//	  {"protocol":1,
-//	   "columns":[{"name":"age","categorical":false,"categories":0},
-//	              {"name":"job","categorical":true,"categories":12}, …],
-//	   "rows":32950,
-//	   "params":{"numTrees":100,"numLeaves":31,"learningRate":0.1,
-//	             "minDataInLeaf":20,"featureFraction":1,"seed":1}}
-//	then each row, without anything between rows, little endian:
-//	  float32  label, 0 or 1
-//	  float32  weight, > 0
-//	  float64  a value per column, NaN where missing; a categorical column has
-//	           codes from 0 to categories − 1
-//
-// The length of the body follows from the header, so that it can be announced and
-// checked. The names are distinct and only for messages: features go by their
-// place.
 type Encoder struct {
 	columns   []Column
 	inputs    *inputs
@@ -61,26 +37,10 @@ const (
 	FittingRows
 )
 
-// header is the first line of the wire form.
-type header struct {
-	Protocol int            `json:"protocol"`
-	Columns  []headerColumn `json:"columns"`
-	Rows     int            `json:"rows"`
-	Params   Params         `json:"params"`
-}
-
-type headerColumn struct {
-	Name        string `json:"name"`
-	Categorical bool   `json:"categorical"`
-	Categories  int    `json:"categories"`
-}
-
 const (
-	protocol       = 1
 	maxColumns     = 10_000 // the worker's own bound
-	maxWireName    = 256    // bytes of a column's name in the header, for messages
-	labelBytes     = 8      // label and weight of a row
-	encoderOp      = "boosted.Encode"
+	maxColumnName  = 256    // bytes of a column's name in messages
+	encoderOp      = "boosted.Encoder"
 	leastWeight    = 1e-30 // the weights that a float32 holds with room for squares
 	greatestWeight = 1e30
 )
@@ -129,21 +89,13 @@ func (e *Encoder) Rows(part Part) int {
 	return e.rows
 }
 
-// Encode writes a part of the source, which must give the rows that NewEncoder
-// saw, in the wire form.
-func (e *Encoder) Encode(ctx context.Context, src learn.Source, part Part, params Params, w io.Writer) error {
-	head, err := e.Header(part, params)
-	if err != nil {
-		return err
-	}
-	out := bufio.NewWriterSize(w, 1<<16)
-	if _, err := out.Write(head); err != nil {
-		return fmt.Errorf("writing the header: %w", err)
-	}
+// Each calls f with every row of a part of the source, which must give the rows
+// that NewEncoder saw: a value per column, NaN where it is missing, a code from
+// 0 in a categorical column. The values are valid during the call only.
+func (e *Encoder) Each(ctx context.Context, src learn.Source, part Part, f func(positive bool, weight float32, values []float64) error) error {
 	values := make([]float64, e.inputs.n)
-	row := make([]byte, 0, e.rowBytes())
 	rows := 0
-	err = src.Scan(ctx, func(ex *learn.Example) error {
+	err := src.Scan(ctx, func(ex *learn.Example) error {
 		if part == FittingRows && e.heldOut && ex.HeldOut() {
 			return nil
 		}
@@ -151,22 +103,12 @@ func (e *Encoder) Encode(ctx context.Context, src learn.Source, part Part, param
 			return e.errRows(rows, part)
 		}
 		e.inputs.read(ex.Row, values)
-		row = appendRow(row[:0], ex, values)
-		if _, err := out.Write(row); err != nil {
-			return fmt.Errorf("writing row %d: %w", rows, err)
-		}
-		return nil
+		return f(ex.Positive, float32(min(max(ex.Weight, leastWeight), greatestWeight)), values)
 	})
-	switch {
-	case err != nil:
-		return err
-	case rows != e.Rows(part):
-		return e.errRows(rows, part)
+	if err == nil && rows != e.Rows(part) {
+		err = e.errRows(rows, part)
 	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("writing the rows: %w", err)
-	}
-	return nil
+	return err
 }
 
 func (e *Encoder) errRows(got int, part Part) error {
@@ -176,45 +118,17 @@ func (e *Encoder) errRows(got int, part Part) error {
 	}
 }
 
-// Header returns the first line, with its end.
-func (e *Encoder) Header(part Part, params Params) ([]byte, error) {
-	h := header{Protocol: protocol, Rows: e.Rows(part), Params: params}
-	for i := range e.columns {
-		c := &e.columns[i]
-		h.Columns = append(h.Columns, headerColumn{wireName(c, i), c.Categorical, len(c.Categories)})
-	}
-	line, err := json.Marshal(h)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the header: %w", err)
-	}
-	return append(line, '\n'), nil
-}
-
-// BodyBytes returns the length of what Encode writes behind the header.
-func (e *Encoder) BodyBytes(part Part) int64 { return int64(e.Rows(part)) * int64(e.rowBytes()) }
-
-func (e *Encoder) rowBytes() int { return labelBytes + 8*len(e.columns) }
-
-// wireName names column i in messages of the worker.
-func wireName(c *Column, i int) string {
+// ColumnName names column i in messages; the names are distinct.
+func (e *Encoder) ColumnName(i int) string {
+	c := &e.columns[i]
 	name := c.Name
 	if c.Member != "" {
 		name += "=" + c.Member
 	}
-	if len(name) > maxWireName {
+	if len(name) > maxColumnName {
 		return fmt.Sprintf("column %d", i)
 	}
 	return name
-}
-
-func appendRow(b []byte, ex *learn.Example, values []float64) []byte {
-	b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(ex.Label())))
-	weight := float32(min(max(ex.Weight, leastWeight), greatestWeight))
-	b = binary.LittleEndian.AppendUint32(b, math.Float32bits(weight))
-	for _, v := range values {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
-	}
-	return b
 }
 
 // Evaluate measures a binary state on the rows held out, or on all of them where

@@ -1,10 +1,7 @@
 package boosted
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -53,7 +50,7 @@ func market(n int) examples {
 	return src
 }
 
-func TestEncodeWritesTheWireForm(t *testing.T) {
+func TestEncoderGivesTheMatrix(t *testing.T) {
 	src := market(300)
 	spec := &learn.Spec{TargetField: "y"}
 	e, err := NewEncoder(t.Context(), spec, src)
@@ -68,42 +65,28 @@ func TestEncodeWritesTheWireForm(t *testing.T) {
 	if got := e.Columns(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Fatalf("Columns() = %v, want %v", got, want)
 	}
-	params := Params{100, 31, 0.1, 20, 1, 7}
+	if got := e.ColumnName(3); got != "tags=new" {
+		t.Errorf("ColumnName(3) = %q, want tags=new", got)
+	}
 	for _, part := range []Part{AllRows, FittingRows} {
-		var out bytes.Buffer
-		if err := e.Encode(t.Context(), src, part, params, &out); err != nil {
-			t.Fatal(err)
-		}
-		line, err := out.ReadString('\n')
-		wantLine := fmt.Sprintf(`{"protocol":1,"columns":[{"name":"age","categorical":false,"categories":0},`+
-			`{"name":"member","categorical":false,"categories":0},{"name":"plan","categorical":true,"categories":3},`+
-			`{"name":"tags=new","categorical":false,"categories":0},{"name":"tags=vip","categorical":false,"categories":0}],"rows":%d,`+
-			`"params":{"numTrees":100,"numLeaves":31,"learningRate":0.1,"minDataInLeaf":20,"featureFraction":1,"seed":7}}`, e.Rows(part))
-		if err != nil || strings.TrimSpace(line) != wantLine {
-			t.Fatalf("header = %s, %v, want %s", line, err, wantLine)
-		}
-		if int64(out.Len()) != e.BodyBytes(part) {
-			t.Fatalf("the body has %d bytes, want %d", out.Len(), e.BodyBytes(part))
-		}
-		compareRows(t, out.Bytes(), src, part, e)
+		compareRows(t, src, part, e)
 	}
 	if n := e.Rows(FittingRows); n == 300 || n < 200 || !e.HeldOut() {
 		t.Errorf("%d of 300 rows are for fitting, want about four fifths", n)
 	}
 }
 
-// compareRows reads the rows back and wants what market made.
-func compareRows(t *testing.T, body []byte, src examples, part Part, e *Encoder) {
+// compareRows wants the rows that market made.
+func compareRows(t *testing.T, src examples, part Part, e *Encoder) {
 	t.Helper()
-	for i := range src {
-		ex := &src[i]
-		if part == FittingRows && ex.HeldOut() {
-			continue
+	i, rows := -1, 0
+	err := e.Each(t.Context(), src, part, func(positive bool, weight float32, values []float64) error {
+		for i++; part == FittingRows && src[i].HeldOut(); i++ {
 		}
-		label := math.Float32frombits(binary.LittleEndian.Uint32(body))
-		weight := math.Float32frombits(binary.LittleEndian.Uint32(body[4:]))
-		if float64(label) != ex.Label() || float64(weight) != ex.Weight {
-			t.Fatalf("row %d: label %v and weight %v, want %v and %v", i, label, weight, ex.Label(), ex.Weight)
+		rows++
+		ex := &src[i]
+		if positive != ex.Positive || float64(weight) != ex.Weight {
+			t.Fatalf("row %d: label %v and weight %v, want %v and %v", i, positive, weight, ex.Positive, ex.Weight)
 		}
 		want := []float64{float64(20 + i%50), float64(i % 2), []float64{1, 2, 0}[i%3], b2f(i%2 == 0), b2f(i%3 == 0)}
 		if i%5 == 0 {
@@ -113,12 +96,14 @@ func compareRows(t *testing.T, body []byte, src examples, part Part, e *Encoder)
 			want[3], want[4] = math.NaN(), math.NaN() // no tags at all
 		}
 		for k, w := range want {
-			got := math.Float64frombits(binary.LittleEndian.Uint64(body[8+8*k:]))
-			if got != w && !(math.IsNaN(got) && math.IsNaN(w)) {
+			if got := values[k]; got != w && !(math.IsNaN(got) && math.IsNaN(w)) {
 				t.Fatalf("row %d, %s: got %v, want %v", i, e.Columns()[k].Name, got, w)
 			}
 		}
-		body = body[8+8*len(want):]
+		return nil
+	})
+	if err != nil || rows != e.Rows(part) {
+		t.Fatalf("Each() = %v after %d rows, want %d", err, rows, e.Rows(part))
 	}
 }
 
@@ -190,14 +175,14 @@ func TestEncoderRefuses(t *testing.T) {
 		t.Errorf("%d of 100 rows are for fitting, want all", e.Rows(FittingRows))
 	}
 	for _, n := range []int{99, 101} {
-		if err := e.Encode(t.Context(), market(n), AllRows, Params{}, new(bytes.Buffer)); decision.KindOf(err) != decision.KindInternal {
-			t.Errorf("Encode() of %d rows = %v, want an internal error", n, err)
+		if err := e.Each(t.Context(), market(n), AllRows, ignore); decision.KindOf(err) != decision.KindInternal {
+			t.Errorf("Each() of %d rows = %v, want an internal error", n, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := e.Encode(ctx, src, AllRows, Params{}, new(bytes.Buffer)); !errors.Is(err, context.Canceled) {
-		t.Errorf("Encode() after cancelling = %v", err)
+	if err := e.Each(ctx, src, AllRows, ignore); !errors.Is(err, context.Canceled) {
+		t.Errorf("Each() after cancelling = %v", err)
 	}
 }
 
@@ -215,11 +200,15 @@ func TestCategoriesAreTheMostFrequent(t *testing.T) {
 	}
 }
 
-func TestHeaderIsJSON(t *testing.T) {
+func TestColumnNamesAreBounded(t *testing.T) {
 	e := &Encoder{columns: []Column{{Name: strings.Repeat("x", 300)}, {Name: `a "b"`}}}
-	line, err := e.Header(AllRows, Params{})
-	var h header
-	if err != nil || json.Unmarshal(line, &h) != nil || h.Columns[0].Name != "column 0" || h.Columns[1].Name != `a "b"` {
-		t.Errorf("Header() = %s, %v", line, err)
+	if got := e.ColumnName(0); got != "column 0" {
+		t.Errorf("ColumnName(0) = %q, want column 0", got)
+	}
+	if got := e.ColumnName(1); got != `a "b"` {
+		t.Errorf("ColumnName(1) = %q", got)
 	}
 }
+
+// ignore takes a row and does nothing with it.
+func ignore(bool, float32, []float64) error { return nil }

@@ -12,7 +12,7 @@ STATICCHECK_VERSION := v0.8.2
 TOOLS := $(CURDIR)/.tools
 DATA ?= ./data
 # The packages whose code runs on several goroutines.
-CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal/engine/... ./internal/history/... ./internal/learn/... ./internal/app/...
+CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal/engine/... ./internal/history/... ./internal/learn/... ./internal/app/... ./internal/endpoint/... ./internal/mlclient/...
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help

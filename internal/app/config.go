@@ -19,7 +19,7 @@ import (
 // environment variables, defaults and help come from.
 type Config struct {
 	Listen     string   `env:"PRAETOR_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the HTTP API (${env}; ${default})."`
-	Data       string   `env:"PRAETOR_DATA_DIR" default:"./data" type:"path" placeholder:"DIR" help:"Directory of the node's data (${env}; ${default})."`
+	Data       string   `env:"PRAETOR_DATA" default:"./data" type:"path" placeholder:"DIR" help:"Directory of the node's data (${env}; ${default})."`
 	NodeID     string   `env:"PRAETOR_NODE_ID" default:"node-1" placeholder:"ID" help:"The node's id, for ever bound to its data (${env}; ${default})."`
 	RaftListen string   `env:"PRAETOR_RAFT_LISTEN" default:"127.0.0.1:7080" placeholder:"HOST:PORT" help:"Address of the log's traffic between nodes; a node alone does not listen (${env}; ${default})."`
 	Peers      []string `env:"PRAETOR_PEERS" placeholder:"ID=HOST:PORT,…" help:"The nodes that found the cluster, this one among them, the same list on each; none: a one-node cluster (${env})."`
@@ -34,7 +34,7 @@ type Config struct {
 	AdminListen  string `env:"PRAETOR_ADMIN_LISTEN" placeholder:"HOST:PORT" help:"Address of the profiler, loopback only; none: off (${env})."`
 	MaxBodyBytes int    `env:"PRAETOR_MAX_BODY_BYTES" default:"1048576" placeholder:"N" help:"Largest request body, in bytes (${env}; ${default})."`
 
-	RateLimits map[string]string `name:"rate-limit" env:"PRAETOR_RATE_LIMITS" mapsep:"," placeholder:"CLASS=N/WINDOW,…" help:"Requests that a tenant may make in any span of a window, by class: read, write, score, respond, train, admin; such as respond=5000/10s (${env}; none)."`
+	RateLimits map[string]string `name:"rate-limit" env:"PRAETOR_RATE_LIMIT" mapsep:"," placeholder:"CLASS=N/WINDOW,…" help:"Requests that a tenant may make in any span of a window, by class: read, write, score, respond, train, admin; such as respond=5000/10s (${env}; none)."`
 
 	MaxHistoryRows      int64 `env:"PRAETOR_MAX_HISTORY_ROWS" default:"20000000" placeholder:"N" help:"Interactions kept per tenant (${env}; ${default})."`
 	MaxHistoryDays      int64 `env:"PRAETOR_MAX_HISTORY_DAYS" default:"400" placeholder:"N" help:"Days an interaction is kept (${env}; ${default})."`

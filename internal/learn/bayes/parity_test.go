@@ -13,11 +13,11 @@ import (
 // TestBankParity compares with scikit-learn's naive Bayes on the UCI bank
 // marketing data (Moro, Cortez, Rita 2014): ten quantile bins per number, Laplace
 // 1, test rows every fifth. It had AUC 0.7895 and log-loss 0.7439, which
-// calibration must better. PRAETOR_DATA names the folder of the data.
+// calibration must better. PRAETOR_DATASETS names the folder of the data.
 func TestBankParity(t *testing.T) {
-	folder := os.Getenv("PRAETOR_DATA")
+	folder := os.Getenv("PRAETOR_DATASETS")
 	if folder == "" {
-		t.Skip("PRAETOR_DATA is not set; it names the folder of bank-additional-full.csv.gz")
+		t.Skip("PRAETOR_DATASETS is not set; it names the folder of bank-additional-full.csv.gz")
 	}
 	// The duration is known only after the call, so it predicts nothing.
 	table, err := dataset.Open(filepath.Join(folder, "bank-additional-full.csv.gz"),

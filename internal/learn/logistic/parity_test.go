@@ -13,9 +13,9 @@ import (
 // bank reads the Bank Marketing data (Moro, Cortez, Rita 2014), without duration,
 // which is known only after the call.
 func bank(t testing.TB) *dataset.Table {
-	folder := os.Getenv("PRAETOR_DATA")
+	folder := os.Getenv("PRAETOR_DATASETS")
 	if folder == "" {
-		t.Skip("PRAETOR_DATA does not name the folder of bank-additional-full.csv.gz")
+		t.Skip("PRAETOR_DATASETS does not name the folder of bank-additional-full.csv.gz")
 	}
 	data, err := dataset.Open(filepath.Join(folder, "bank-additional-full.csv.gz"),
 		dataset.Options{Label: "y", Positive: "yes", Drop: []string{"duration"}})

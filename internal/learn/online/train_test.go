@@ -70,9 +70,9 @@ func TestTrainingErrors(t *testing.T) {
 // The reference, scikit-learn's SGD in one pass over the same rows, has an AUC of
 // 0.7921; ours is to reach it within 0.003, in the order of the file.
 func TestBankDataInOnePass(t *testing.T) {
-	folder := os.Getenv("PRAETOR_DATA")
+	folder := os.Getenv("PRAETOR_DATASETS")
 	if folder == "" {
-		t.Skip("PRAETOR_DATA does not name the folder of bank-additional-full.csv.gz")
+		t.Skip("PRAETOR_DATASETS does not name the folder of bank-additional-full.csv.gz")
 	}
 	data, err := dataset.Open(filepath.Join(folder, "bank-additional-full.csv.gz"),
 		dataset.Options{Label: "y", Positive: "yes", Drop: []string{"duration"}})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 
@@ -183,20 +182,6 @@ func TestEncoderRefuses(t *testing.T) {
 	cancel()
 	if err := e.Each(ctx, src, AllRows, ignore); !errors.Is(err, context.Canceled) {
 		t.Errorf("Each() after cancelling = %v", err)
-	}
-}
-
-func TestCategoriesAreTheMostFrequent(t *testing.T) {
-	c := counter{}
-	for i := range 2 * countedValues {
-		c.count(fmt.Sprintf("id%d", i))
-		c.count([]string{"b", "a", "c"}[i%3])
-	}
-	if len(c) > countedValues {
-		t.Errorf("%d values are counted, want at most %d", len(c), countedValues)
-	}
-	if got := c.frequent(10, 2); len(got) != 2 || !slices.IsSorted(got) || len(got[0]) != 1 {
-		t.Errorf("frequent() = %v, want two of a, b, c", got)
 	}
 }
 

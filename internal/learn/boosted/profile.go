@@ -17,10 +17,6 @@ const (
 	minMemberRows = 10   // rarer members get no column
 )
 
-// countedValues bounds the values counted in one field at a time: 64 times what
-// is kept in the end.
-const countedValues = 64 * maxCategories
-
 // profile is what the first scan finds out about the fields.
 type profile struct {
 	inputs *encode.Inputs
@@ -35,8 +31,8 @@ type fieldProfile struct {
 	used           bool
 	numbers, texts int // single values
 	sets           int // rows with a set
-	values         counter
-	members        counter
+	values         encode.Counter
+	members        encode.Counter
 }
 
 func newProfile(spec *learn.Spec) *profile {
@@ -72,7 +68,7 @@ func (p *profile) fittingHasBothClasses() bool {
 func (p *profile) field(name string) *fieldProfile {
 	f := p.fields[name]
 	if f == nil {
-		f = &fieldProfile{name: strings.Clone(name), values: counter{}, members: counter{}}
+		f = &fieldProfile{name: strings.Clone(name), values: encode.Counter{}, members: encode.Counter{}}
 		f.used = name != "" && len(name) <= maxNameLength && p.inputs.Uses(name)
 		p.fields[f.name] = f
 	}
@@ -85,17 +81,17 @@ func (f *fieldProfile) add(values decision.Row) {
 		f.sets++
 		for i := range values {
 			if values[i].Text != "" {
-				f.members.count(values[i].Text)
+				f.members.Count(values[i].Text)
 			}
 		}
 	case decision.Text:
 		f.texts++
-		f.values.count(v.Text)
+		f.values.Count(v.Text)
 	default:
 		f.numbers++
 		if f.texts > f.numbers { // most likely a field of categories
 			var text [32]byte
-			f.values.count(string(v.AppendCategory(text[:0])))
+			f.values.Count(string(v.AppendCategory(text[:0])))
 		}
 	}
 }
@@ -116,7 +112,7 @@ func (p *profile) columns() []Column {
 
 func (f *fieldProfile) appendColumns(columns []Column) []Column {
 	if f.sets > f.numbers+f.texts {
-		for _, m := range f.members.frequent(minMemberRows, maxMembers) {
+		for _, m := range f.members.Frequent(minMemberRows, maxMembers) {
 			columns = append(columns, Column{Name: f.name, Member: m})
 		}
 		return columns
@@ -124,43 +120,5 @@ func (f *fieldProfile) appendColumns(columns []Column) []Column {
 	if f.numbers > f.texts {
 		return append(columns, Column{Name: f.name})
 	}
-	return append(columns, Column{Name: f.name, Categorical: true, Categories: f.values.frequent(1, maxCategories)})
-}
-
-// counter counts values. A field of ever new values (an id, say) must not fill the
-// memory, so the counts are those of lossy counting (Manku, Motwani, Approximate
-// frequency counts over data streams, 2002): whenever the table is full every
-// count is lowered by one and those at 0 are forgotten. A count is exact below
-// that size, else too low by at most rows/countedValues.
-type counter map[string]*int
-
-func (c counter) count(value string) {
-	if n, ok := c[value]; ok {
-		*n++
-		return
-	}
-	for len(c) >= countedValues {
-		for v, n := range c {
-			if *n--; *n == 0 {
-				delete(c, v)
-			}
-		}
-	}
-	n := 1
-	c[strings.Clone(value)] = &n
-}
-
-// frequent returns the most frequent values that occur at least least times, in
-// ascending order.
-func (c counter) frequent(least, most int) []string {
-	var values []string
-	for v, n := range c {
-		if *n >= least {
-			values = append(values, v)
-		}
-	}
-	slices.SortFunc(values, func(a, b string) int { return cmp.Or(cmp.Compare(*c[b], *c[a]), strings.Compare(a, b)) })
-	values = values[:min(len(values), most)]
-	slices.Sort(values)
-	return values
+	return append(columns, Column{Name: f.name, Categorical: true, Categories: f.values.Frequent(1, maxCategories)})
 }

@@ -1,9 +1,7 @@
 package logistic
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/praetor-engine/praetor/internal/decision"
@@ -16,10 +14,6 @@ const (
 	minCategoryRows = 10   // rarer values get no weight
 	maxCategories   = 1000 // per field, the most frequent ones
 )
-
-// countedCategories bounds the values counted in one field at a time: 64 times
-// what is kept in the end.
-const countedCategories = 64 * maxCategories
 
 // profile is what the first scan of the rows finds out about the fields, labels
 // aside: how many values are numbers, their moments, how often a category occurs.
@@ -41,7 +35,7 @@ type fieldProfile struct {
 	set     bool
 	mean    float64 // of the numbers
 	m2      float64 // sum of their squared deviations from the mean
-	counts  map[string]*int
+	counts  encode.Counter
 }
 
 func newProfile(spec *learn.Spec) *profile {
@@ -72,7 +66,7 @@ func (p *profile) add(ex *learn.Example) {
 func (p *profile) field(name string) *fieldProfile {
 	fp := p.fields[name]
 	if fp == nil {
-		fp = &fieldProfile{name: strings.Clone(name), used: p.inputs.Uses(name), counts: make(map[string]*int)}
+		fp = &fieldProfile{name: strings.Clone(name), used: p.inputs.Uses(name), counts: encode.Counter{}}
 		p.fields[fp.name] = fp
 	}
 	return fp
@@ -87,34 +81,13 @@ func (fp *fieldProfile) add(f *decision.Field) {
 		fp.m2 += d * (f.Num - fp.mean)
 		if fp.texts > fp.numbers { // most likely a field of categories
 			var text [32]byte
-			fp.count(string(encode.AppendCategory(text[:0], f)))
+			fp.counts.Count(string(encode.AppendCategory(text[:0], f)))
 		}
 	case decision.Text, decision.Member:
 		fp.texts++
 		fp.set = fp.set || f.Kind == decision.Member
-		fp.count(f.Text)
+		fp.counts.Count(f.Text)
 	}
-}
-
-// count counts one category. A field of ever new values (an id, say) must not
-// fill the memory, so the counts are those of lossy counting (Manku, Motwani,
-// Approximate frequency counts over data streams, 2002): whenever the table is
-// full every count is lowered by one and those at 0 are forgotten. A count is
-// exact below that size, else too low by at most rows/countedCategories.
-func (fp *fieldProfile) count(value string) {
-	if n, ok := fp.counts[value]; ok {
-		*n++
-		return
-	}
-	for len(fp.counts) >= countedCategories {
-		for v, n := range fp.counts {
-			if *n--; *n == 0 {
-				delete(fp.counts, v)
-			}
-		}
-	}
-	n := 1
-	fp.counts[strings.Clone(value)] = &n
 }
 
 // numeric reports whether most values of the field are numbers.
@@ -134,24 +107,5 @@ func (fp *fieldProfile) deviation() float64 {
 
 // categories returns the values that get a weight, in ascending order.
 func (fp *fieldProfile) categories() []string {
-	type counted struct {
-		value string
-		rows  int
-	}
-	var all []counted
-	for v, n := range fp.counts {
-		if *n >= minCategoryRows {
-			all = append(all, counted{v, *n})
-		}
-	}
-	slices.SortFunc(all, func(a, b counted) int {
-		return cmp.Or(cmp.Compare(b.rows, a.rows), strings.Compare(a.value, b.value))
-	})
-	all = all[:min(len(all), maxCategories)]
-	values := make([]string, len(all))
-	for i, c := range all {
-		values[i] = c.value
-	}
-	slices.Sort(values)
-	return values
+	return fp.counts.Frequent(minCategoryRows, maxCategories)
 }

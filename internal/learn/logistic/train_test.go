@@ -13,6 +13,7 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
+	"github.com/praetor-engine/praetor/internal/learn/encode"
 )
 
 func train(t testing.TB, config string, src learn.Source, seed uint64) (*table, learn.Trained) {
@@ -254,7 +255,7 @@ func TestFieldsAreEncodedByTheRules(t *testing.T) {
 
 func TestManyCategoriesAreBounded(t *testing.T) {
 	fp := &fieldProfile{counts: make(map[string]*int)}
-	for i := range 3 * countedCategories {
+	for i := range 3 * encode.CountedValues {
 		fp.add(&decision.Field{Kind: decision.Text, Text: fmt.Sprint("once-", i)})
 		if i%100 == 0 {
 			for k := range 2 * (i%5 + 1) {
@@ -262,8 +263,8 @@ func TestManyCategoriesAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if len(fp.counts) > countedCategories {
-		t.Errorf("%d values are counted, want at most %d", len(fp.counts), countedCategories)
+	if len(fp.counts) > encode.CountedValues {
+		t.Errorf("%d values are counted, want at most %d", len(fp.counts), encode.CountedValues)
 	}
 	if got := fp.categories(); len(got) == 0 || got[0] != "often-0" {
 		t.Errorf("categories() = %v, want the frequent ones", got)

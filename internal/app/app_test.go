@@ -172,6 +172,7 @@ func TestRefusals(t *testing.T) {
 		"trailing entries":       {func(c *Config) { c.TrailingEntries = 1 }, "trailing"},
 		"rate limit":             {func(c *Config) { c.RateLimits = map[string]string{"score": "many"} }, "5000/10s"},
 		"rate limit's class":     {func(c *Config) { c.RateLimits = map[string]string{"all": "1/1s"} }, "class"},
+		"ML worker":              {func(c *Config) { c.MLWorkerURL = "ftp://x" }, "ML_WORKER_URL"},
 		"node id":                {func(c *Config) { c.NodeID = "a/b" }, "node_id"},
 	} {
 		config := defaults(t)

@@ -105,6 +105,10 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
+	worker, err := mlclient.New(config.Worker)
+	if err != nil {
+		return nil, fmt.Errorf("engine: the ML worker: %w", err)
+	}
 	// The log holds the pepper of the keys' hashes: nobody else reads here.
 	if err := os.MkdirAll(config.Cluster.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("engine: data directory: %w", err)
@@ -115,10 +119,6 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	store, err := history.Open(filepath.Join(config.Cluster.DataDir, "history"), options)
 	if err != nil {
 		return nil, fmt.Errorf("engine: open the history: %w", err)
-	}
-	worker, err := mlclient.New(config.Worker)
-	if err != nil {
-		return nil, fmt.Errorf("engine: the ML worker: %w", err)
 	}
 	e := &Engine{config: config, log: log, worker: worker, operator: newOperator(config.OperatorKey)}
 	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)

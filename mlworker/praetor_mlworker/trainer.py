@@ -120,6 +120,13 @@ def check_rows(values, labels, weights, columns: list[dict], start: int) -> None
             want(ok, f"a code from 0 to {n - 1} or NaN", column)
 
 
+# The L2 penalty on leaf values. LightGBM's own default, 0, lets a leaf of few
+# rows, such as a rare category's, take an extreme value; 1 is XGBoost's default.
+# Five-fold cross-validation on the training rows of the UCI Bank Marketing data:
+# AUC 0.7999 against 0.7988.
+LEAF_PENALTY = 1.0
+
+
 def parameters(task: dict) -> dict:
     """LightGBM's parameters. With `deterministic` and one histogram layout the
     same rows give the same trees, whatever the number of threads.
@@ -131,6 +138,7 @@ def parameters(task: dict) -> dict:
         "learning_rate": params["learningRate"],
         "min_data_in_leaf": params["minDataInLeaf"],
         "feature_fraction": params["featureFraction"],
+        "lambda_l2": LEAF_PENALTY,
         "seed": params["seed"],
         "deterministic": True,
         "force_row_wise": True,

@@ -27,7 +27,7 @@ def directly(n: int, columns: int, **params) -> str:
     p = header(n, **params)["params"]
     options = {
         "objective": "binary", "num_leaves": p["numLeaves"], "learning_rate": p["learningRate"],
-        "min_data_in_leaf": p["minDataInLeaf"], "feature_fraction": p["featureFraction"], "seed": p["seed"],
+        "min_data_in_leaf": p["minDataInLeaf"], "feature_fraction": p["featureFraction"], "lambda_l2": 1.0, "seed": p["seed"],
         "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
     }  # fmt: skip
     data = lightgbm.Dataset(

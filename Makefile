@@ -16,7 +16,7 @@ CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster demo test race fuzz lint bench mlworker clean
+.PHONY: help build run cluster demo test race fuzz lint bench parity mlworker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ $(TOOLS)/staticcheck:
 
 bench: build ## measure, as ratios side by side (see bench/README.md)
 	$(GO) run ./bench/cmd/praetor-bench all
+
+parity: ## compare scores and explanations with LightGBM's on 100 000 random rows
+	python3 -m venv $(TOOLS)/lightgbm
+	$(TOOLS)/lightgbm/bin/pip install --quiet --disable-pip-version-check lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1
+	$(TOOLS)/lightgbm/bin/python internal/learn/boosted/testdata/generate.py large $(TOOLS)/lightgbm/large
+	PRAETOR_LIGHTGBM=$(TOOLS)/lightgbm/large $(GO) test -count=1 -run Large -v ./internal/learn/boosted
 
 mlworker: ## make the ML worker's environment and start it (ML_WORKER_PORT, 8000)
 	@$(MAKE) --no-print-directory -C mlworker run

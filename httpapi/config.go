@@ -26,7 +26,6 @@ type Config struct {
 	MaxConnsPerIP  int
 	MaxHeaderBytes int
 	MaxBody        int // bytes of a request body, where the route has no bound of its own
-	MaxImportBody  int // bytes of a model to import
 	MaxLine        int // bytes of one line of NDJSON
 
 	// MinIndexWait is how long a read waits for its X-Min-Index.
@@ -47,7 +46,6 @@ func DefaultConfig() Config {
 		MaxConnsPerIP:  1024,
 		MaxHeaderBytes: 16 << 10,
 		MaxBody:        1 << 20,
-		MaxImportBody:  64 << 20,
 		MaxLine:        1 << 20,
 		MinIndexWait:   5 * time.Second,
 	}
@@ -83,7 +81,7 @@ func (c *Config) Validate() error {
 		least int
 	}{
 		{"connections", c.MaxConns, 1}, {"connections per IP", c.MaxConnsPerIP, 1}, {"header bytes", c.MaxHeaderBytes, 1024},
-		{"body bytes", c.MaxBody, 1024}, {"import body bytes", c.MaxImportBody, 1024}, {"line bytes", c.MaxLine, 1024},
+		{"body bytes", c.MaxBody, 1024}, {"line bytes", c.MaxLine, 1024},
 	} {
 		if n.v < n.least {
 			bad("limit of %s: want at least %d, got %d", n.name, n.least, n.v)

@@ -125,7 +125,7 @@ func applyCreateModel(m *machine, ctx *entryContext, tenant string, c command.Cr
 	if err != nil {
 		return nil, err
 	}
-	m.start(rec, actors.Birth{ID: rec.ID, Spec: spec, JSON: stateOf(&c.Fields), Index: ctx.index})
+	m.directory.put(rec.ID, m.start(rec, actors.Birth{ID: rec.ID, Spec: spec, JSON: stateOf(&c.Fields), Index: ctx.index}))
 	return &rec.Model, nil
 }
 
@@ -137,13 +137,13 @@ func stateOf(f *catalogue.ModelFields) []byte {
 	return f.ModelState
 }
 
-// start gives a model its actor.
-func (m *machine) start(rec *catalogue.ModelRecord, b actors.Birth) {
+// start gives a model its actor. The directory is the caller's to tell.
+func (m *machine) start(rec *catalogue.ModelRecord, b actors.Birth) *modelRuntime {
 	t := m.tenants[rec.TenantID]
 	mr := &modelRuntime{id: rec.ID, tenantID: rec.TenantID, ordinal: t.Ordinal, handle: m.actors.Spawn(b)}
 	mr.set(rec, b.Spec)
 	t.models[rec.ID] = mr
-	m.directory.put(rec.ID, mr)
+	return mr
 }
 
 // retire ends a model's actor and drops its versions.

@@ -28,13 +28,11 @@ type modelRuntime struct {
 	ordinal  uint32 // of the tenant
 	handle   *actors.Model
 	record   atomic.Pointer[catalogue.ModelRecord]
-	spec     learn.Spec // of the apply goroutine
-	learns   bool       // of the apply goroutine: outcomes concern it
+	learns   bool // of the apply goroutine: outcomes concern it
 }
 
 func (mr *modelRuntime) set(rec *catalogue.ModelRecord, spec learn.Spec) {
 	mr.record.Store(rec)
-	mr.spec = spec
 	t, ok := types.Of(spec.Type)
 	mr.learns = ok && t.Learns(&spec)
 }

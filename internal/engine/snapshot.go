@@ -242,13 +242,10 @@ func (m *machine) restoreModels(s string) error {
 		if b.Spec, err = specOf(&rec.Model); err != nil {
 			return fmt.Errorf("model %s: %w", rec.ID, err)
 		}
-		t := m.tenants[rec.TenantID]
-		mr := &modelRuntime{id: rec.ID, tenantID: rec.TenantID, ordinal: t.Ordinal, handle: m.actors.Spawn(b)}
-		mr.set(rec, b.Spec)
+		mr := m.start(rec, b)
 		if f := mr.handle.Published().Fault; f != nil && b.Fault == nil {
 			return fmt.Errorf("model %s: its state cannot be loaded: %s", rec.ID, f.Reason)
 		}
-		t.models[rec.ID] = mr
 		runtimes[rec.ID] = mr
 	}
 	m.directory.models.Store(&runtimes)

@@ -32,7 +32,10 @@ type connection struct {
 }
 
 // operator returns a client that has the operator's key.
-func (t *target) operator(tenant string) (*client.Client, error) {
+func (t *target) operator() (*client.Client, error) { return t.operatorFor("") }
+
+// operatorFor returns a client that has the operator's key and acts for a tenant.
+func (t *target) operatorFor(tenant string) (*client.Client, error) {
 	key, err := t.operatorKey()
 	if err != nil {
 		return nil, err
@@ -60,18 +63,23 @@ func (t *target) operatorKey() (string, error) {
 	return key, nil
 }
 
-// limit bounds a call in time.
-func (t *target) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if t.Timeout <= 0 {
-		return context.WithCancel(ctx)
+// open returns the client of a command with the time that its calls may take;
+// done ends both.
+func (t *target) open(ctx context.Context, connect func() (*client.Client, error)) (engine *client.Client, limited context.Context, done func(), err error) {
+	if engine, err = connect(); err != nil {
+		return nil, nil, nil, err
 	}
-	return context.WithTimeout(ctx, t.Timeout)
+	cancel := context.CancelFunc(func() {})
+	if t.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, t.Timeout)
+	}
+	return engine, ctx, func() { cancel(); engine.Close() }, nil
 }
 
 // client returns a client of the tenant.
 func (c *connection) client() (*client.Client, error) {
 	if c.Tenant != "" {
-		return c.operator(c.Tenant)
+		return c.operatorFor(c.Tenant)
 	}
 	if c.Key == "" {
 		return nil, errors.New("a key is needed: give --key or set PRAETOR_KEY, or --tenant with the operator's key")

@@ -24,11 +24,11 @@ type keysCreate struct {
 
 // Run creates the key and shows it.
 func (c *keysCreate) Run(ctx context.Context, env *environment) error {
-	engine, err := c.client()
+	engine, ctx, done, err := c.open(ctx, c.client)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
+	defer done()
 	wanted := client.NewKey{Name: c.Name, Role: c.Role}
 	if c.ExpiresIn != 0 {
 		if c.ExpiresIn < 0 {
@@ -37,8 +37,6 @@ func (c *keysCreate) Run(ctx context.Context, env *environment) error {
 		end := time.Now().UTC().Add(c.ExpiresIn).Truncate(time.Second)
 		wanted.ExpiresAt = &end
 	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
 	key, err := engine.CreateKey(ctx, wanted, client.IdempotencyKey(rand.Text()))
 	if err != nil {
 		return err
@@ -57,13 +55,11 @@ type keysList struct {
 
 // Run lists the keys.
 func (c *keysList) Run(ctx context.Context, env *environment) error {
-	engine, err := c.client()
+	engine, ctx, done, err := c.open(ctx, c.client)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+	defer done()
 	titles := []string{"ID", "NAME", "ROLE", "STARTS WITH", "CREATED", "EXPIRES"}
 	return printList(env.out, c.JSON, engine.AllKeys(ctx), titles, func(k client.Key) []string {
 		return []string{k.ID, k.Name, k.Role, k.Prefix, moment(&k.CreatedAt), moment(k.ExpiresAt)}
@@ -77,13 +73,11 @@ type keysRevoke struct {
 
 // Run revokes the key.
 func (c *keysRevoke) Run(ctx context.Context, env *environment) error {
-	engine, err := c.client()
+	engine, ctx, done, err := c.open(ctx, c.client)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+	defer done()
 	if err := engine.RevokeKey(ctx, c.ID, client.IdempotencyKey(rand.Text())); err != nil {
 		return err
 	}

@@ -27,13 +27,11 @@ type modelsList struct {
 
 // Run lists the models.
 func (c *modelsList) Run(ctx context.Context, env *environment) error {
-	engine, err := c.client()
+	engine, ctx, done, err := c.open(ctx, c.client)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+	defer done()
 	titles := []string{"ID", "KEY", "TYPE", "STATUS", "VERSION", "AUC"}
 	return printList(env.out, c.JSON, engine.AllModels(ctx), titles, func(m client.Model) []string {
 		return []string{m.ID, m.Key, m.ModelType, m.Status, strconv.FormatUint(m.Version, 10), metric(m.Metrics, "auc")}
@@ -77,13 +75,11 @@ type modelsShow struct {
 
 // Run shows the model.
 func (c *modelsShow) Run(ctx context.Context, env *environment) error {
-	engine, err := c.client()
+	engine, ctx, done, err := c.open(ctx, c.client)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+	defer done()
 	m, err := findModel(ctx, engine, c.Model, c.State)
 	if err != nil {
 		return err
@@ -175,13 +171,11 @@ const pollInterval = 200 * time.Millisecond
 // Run starts the training and, unless detached, waits for it. The time limit is
 // for each call, not for the training.
 func (c *modelsTrain) Run(ctx context.Context, env *environment) error {
-	engine, err := c.client()
+	engine, limited, done, err := c.open(ctx, c.client)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	limited, cancel := c.limit(ctx)
-	defer cancel()
+	defer done()
 	m, err := findModel(limited, engine, c.Model, false)
 	if err != nil {
 		return err

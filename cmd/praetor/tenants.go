@@ -22,13 +22,11 @@ type tenantsCreate struct {
 
 // Run creates the tenant and says how to go on.
 func (c *tenantsCreate) Run(ctx context.Context, env *environment) error {
-	engine, err := c.operator("")
+	engine, ctx, done, err := c.open(ctx, c.operator)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+	defer done()
 	tenant, err := engine.CreateTenant(ctx, c.ID, c.Name, client.IdempotencyKey(rand.Text()))
 	if err != nil {
 		return err
@@ -46,13 +44,11 @@ type tenantsList struct {
 
 // Run lists the tenants.
 func (c *tenantsList) Run(ctx context.Context, env *environment) error {
-	engine, err := c.operator("")
+	engine, ctx, done, err := c.open(ctx, c.operator)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+	defer done()
 	return printList(env.out, c.JSON, engine.AllTenants(ctx), []string{"ID", "NAME", "CREATED"}, func(t client.Tenant) []string {
 		return []string{t.ID, t.Name, moment(&t.CreatedAt)}
 	})
@@ -69,13 +65,11 @@ func (c *tenantsDelete) Run(ctx context.Context, env *environment) error {
 	if !c.Yes {
 		return fmt.Errorf("this deletes tenant %s with its models, keys and history for good; add --yes to do it", c.ID)
 	}
-	engine, err := c.operator("")
+	engine, ctx, done, err := c.open(ctx, c.operator)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+	defer done()
 	if err := engine.DeleteTenant(ctx, c.ID, client.IdempotencyKey(rand.Text())); err != nil {
 		return err
 	}

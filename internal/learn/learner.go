@@ -19,8 +19,6 @@ type Learner interface {
 	// every batch of outcomes, so it must be cheap: when nothing changed since
 	// the last call it returns the same view and does not allocate.
 	Publish() View
-	// Reset forgets everything learned; the configuration stays.
-	Reset()
 	// AppendState appends the state's binary form: versioned, canonical (equal
 	// states give equal bytes), without the configuration.
 	AppendState(dst []byte) []byte

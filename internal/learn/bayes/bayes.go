@@ -108,12 +108,6 @@ func (l *Learner) Publish() learn.View {
 	return l.view
 }
 
-// Reset forgets the counts, the bins found by training and the calibration.
-func (l *Learner) Reset() {
-	l.model = newModel(l.model.cfg, l.model.inputs)
-	l.view = nil
-}
-
 // AppendState implements learn.Learner.
 func (l *Learner) AppendState(dst []byte) []byte { return l.model.append(dst) }
 

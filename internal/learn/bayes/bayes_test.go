@@ -106,11 +106,6 @@ func TestHandMadeState(t *testing.T) {
 	if !bytes.Equal(l.AppendState(nil), before) {
 		t.Error("an outcome changed a state without counts")
 	}
-	l.Reset()
-	observe(l, 1, true, row)
-	if got := score(l, nil).Score; !near(got, 2.0/3) {
-		t.Errorf("score after reset and one positive = %v, want 2/3", got)
-	}
 }
 
 // TestHandMadeStateWithSamples gives a value that is not listed its Laplace mass

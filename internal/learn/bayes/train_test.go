@@ -217,11 +217,6 @@ func TestHandMadeEdgesAreKept(t *testing.T) {
 	if got := l.(*Learner).model.byName["income"].edges; !slices.Equal(got, []float64{20000}) {
 		t.Errorf("edges = %v, want [20000]", got)
 	}
-	l.Reset()
-	observe(l, 1, true, decision.Row{num("income", 1)})
-	if got := l.(*Learner).model.byName["income"].edges; !slices.Equal(got, []float64{20000}) {
-		t.Errorf("edges after reset = %v, want [20000]", got)
-	}
 }
 
 func TestQuantileEdges(t *testing.T) {

@@ -67,9 +67,6 @@ func (l *learner) Observe(*learn.Example) {}
 // Publish implements learn.Learner.
 func (l *learner) Publish() learn.View { return l.forest }
 
-// Reset implements learn.Learner: no trees, every score is 0.5.
-func (l *learner) Reset() { l.state, l.forest = state{}, untrained() }
-
 // AppendState implements learn.Learner.
 func (l *learner) AppendState(dst []byte) []byte { return l.state.append(dst) }
 

@@ -157,15 +157,11 @@ func TestUntrained(t *testing.T) {
 	}
 }
 
-func TestReset(t *testing.T) {
+func TestPublish(t *testing.T) {
 	l := mustNew(t, json.RawMessage(byHand))
 	view := l.Publish()
 	if l.Publish() != view {
 		t.Error("Publish() gave another view without a change")
-	}
-	l.Reset()
-	if got := rawOf(l, number("credit_score", 1)); got != 0 {
-		t.Errorf("raw after Reset = %v, want 0", got)
 	}
 }
 

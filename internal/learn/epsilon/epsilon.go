@@ -61,8 +61,7 @@ var (
 // lists every field that is not valid.
 func New(spec learn.Spec, state json.RawMessage) (learn.Learner, error) {
 	var problems decision.Problems
-	l := &Learner{config: parseConfig(&spec, &problems)}
-	l.Reset()
+	l := newLearner(parseConfig(&spec, &problems))
 	l.parseState(state, &problems)
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -75,11 +74,10 @@ func New(spec learn.Spec, state json.RawMessage) (learn.Learner, error) {
 // wrote.
 func Load(spec learn.Spec, state string) (learn.Learner, error) {
 	var problems decision.Problems
-	l := &Learner{config: parseConfig(&spec, &problems)}
+	l := newLearner(parseConfig(&spec, &problems))
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	l.Reset()
 	if err := l.readState(state); err != nil {
 		return nil, err
 	}
@@ -99,6 +97,12 @@ func Train(ctx context.Context, spec learn.Spec, src learn.Source, opts learn.Tr
 		a := arm{totalReward: reward, pulls: pulls}
 		return a.score()
 	})
+}
+
+// newLearner makes a learner without arms.
+func newLearner(c config) *Learner {
+	t := arms.NewTable[arm, arm]()
+	return &Learner{config: c, table: t, view: &view{table: t}}
 }
 
 // epsilon returns ε_t.
@@ -153,18 +157,10 @@ func (l *Learner) ResetArm(offerID string, rate, mass float64) {
 	l.table.Touch(c)
 }
 
-// Publish makes everything observed visible in the view it returns, which stays
-// the same one until Reset. Cost: O(arms that changed).
+// Publish makes everything observed visible in the view it returns, which is
+// always the same one. Cost: O(arms that changed).
 func (l *Learner) Publish() learn.View {
 	l.table.Publish(func(a *arm) *arm { published := *a; return &published })
 	l.view.setEpsilon(l.epsilon())
 	return l.view
-}
-
-// Reset forgets all outcomes and the state's own epsilon and decayRate.
-func (l *Learner) Reset() {
-	l.table = arms.NewTable[arm, arm]()
-	l.view = &view{table: l.table}
-	l.own, l.totalPulls, l.ignored = schedule{}, 0, 0
-	l.Publish()
 }

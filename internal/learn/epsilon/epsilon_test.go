@@ -104,16 +104,6 @@ func TestResetArm(t *testing.T) {
 	}
 }
 
-func TestReset(t *testing.T) {
-	l := mustNew(t, `{"epsilon":0.3}`, `{"epsilon":0.9,"arms":{"a":{"totalReward":1,"pulls":2}}}`)
-	before := l.Publish().(learn.ArmView)
-	l.Reset()
-	after := l.Publish().(learn.ArmView)
-	if got, want := fmt.Sprint(after.Arms(), before.Arms(), l.epsilon(), l.totalPulls), "[] [a] 0.3 0"; got != want {
-		t.Errorf("after the reset %s, want %s", got, want)
-	}
-}
-
 // The state's epsilon and decayRate win over the configuration's, each alone.
 func TestSchedule(t *testing.T) {
 	for _, c := range []struct {

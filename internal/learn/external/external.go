@@ -59,9 +59,6 @@ func (*Learner) Observe(*learn.Example) {}
 // Publish returns the learner itself.
 func (l *Learner) Publish() learn.View { return l }
 
-// Reset has nothing to forget.
-func (*Learner) Reset() {}
-
 // AppendState appends the version, which is all there is.
 func (*Learner) AppendState(dst []byte) []byte { return append(dst, stateVersion) }
 

@@ -168,7 +168,6 @@ func TestLearner(t *testing.T) {
 		t.Error("a state of another version was loaded")
 	}
 	l.Observe(&learn.Example{})
-	l.Reset()
 	v := l.Publish()
 	var res learn.Result
 	if v.Score(&learn.Request{}, &res); res.Score != 0.25 {

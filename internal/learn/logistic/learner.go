@@ -45,9 +45,6 @@ func (l *learner) Observe(*learn.Example) {}
 // Publish implements learn.Learner.
 func (l *learner) Publish() learn.View { return l.table }
 
-// Reset implements learn.Learner: no weights, every score is 0.5.
-func (l *learner) Reset() { l.table = new(table) }
-
 // AppendState implements learn.Learner.
 func (l *learner) AppendState(dst []byte) []byte { return l.table.append(dst) }
 

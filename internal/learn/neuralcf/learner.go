@@ -45,9 +45,6 @@ func (l *learner) Observe(*learn.Example) {}
 // Publish implements learn.Learner.
 func (l *learner) Publish() learn.View { return l.view }
 
-// Reset implements learn.Learner: no embeddings, every score is 0.5.
-func (l *learner) Reset() { l.view = newView(new(model)) }
-
 // AppendState implements learn.Learner.
 func (l *learner) AppendState(dst []byte) []byte { return l.view.model.append(dst) }
 

@@ -13,7 +13,6 @@ import (
 
 // learner implements learn.Learner.
 type learner struct {
-	spec   learn.Spec
 	cfg    config
 	inputs *encode.Inputs
 
@@ -57,14 +56,7 @@ func (p *progressive) add(score, weight float64, positive bool) {
 }
 
 func newLearner(spec learn.Spec, cfg config) *learner {
-	l := &learner{spec: spec, cfg: cfg, inputs: encode.NewInputs(&spec)}
-	l.clear(cfg.normalize)
-	return l
-}
-
-func (l *learner) clear(normalize bool) {
-	l.normalize, l.bias, l.fields, l.features = normalize, new(feature), nil, 0
-	l.progressive, l.view, l.dirty = progressive{}, nil, l.dirty[:0]
+	return &learner{cfg: cfg, inputs: encode.NewInputs(&spec), normalize: cfg.normalize, bias: new(feature)}
 }
 
 // New makes a learner from the configuration and, when not nil, a state (see
@@ -116,14 +108,6 @@ func (l *learner) settle(normalized bool, p *decision.Problems) {
 		}
 		l.touch(f)
 	})
-}
-
-// Reset implements learn.Learner: a fresh model, normalised unless configured
-// otherwise.
-func (l *learner) Reset() {
-	var p decision.Problems // the configuration was read before
-	l.cfg = readConfig(l.spec.Config, false, &p)
-	l.clear(l.cfg.normalize)
 }
 
 // Observe implements learn.Learner: it takes in the numbers, predicts, and moves

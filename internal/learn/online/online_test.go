@@ -246,23 +246,6 @@ func TestPredictors(t *testing.T) {
 	}
 }
 
-func TestResetIsAFreshModel(t *testing.T) {
-	l := mustNew(t, "", documented)
-	old := l.Publish()
-	l.Observe(&learn.Example{Row: customer, Positive: true, Weight: 1})
-	l.Reset()
-	if got, want := l.AppendState(nil), mustNew(t, "", "").AppendState(nil); !slices.Equal(got, want) {
-		t.Errorf("state after Reset = %q, want %q", got, want)
-	}
-	if got := score(l, customer).Score; got != 0.5 {
-		t.Errorf("score after Reset = %v, want 0.5", got)
-	}
-	var res learn.Result
-	if old.Score(&learn.Request{Row: customer}, &res); math.Abs(res.Score-0.8108) > 5e-5 {
-		t.Errorf("the view from before Reset scores %v, want 0.8108", res.Score)
-	}
-}
-
 func TestPublish(t *testing.T) {
 	l := mustNew(t, "", "")
 	ex := learn.Example{Row: customer, Positive: true, Weight: 1}

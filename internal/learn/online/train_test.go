@@ -92,7 +92,7 @@ func TestBankDataInOnePass(t *testing.T) {
 	}
 	// Progressively: every test row at its place in the file, before it is learned.
 	var during []learn.Scored
-	l.Reset()
+	l = mustNew(t, "", "")
 	for i, row := range data.Rows {
 		if i%5 == 0 {
 			during = append(during, learn.Scored{Score: score(l, row).Score, Positive: data.Labels[i]})

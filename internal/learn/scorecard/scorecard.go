@@ -75,9 +75,6 @@ func (*Scorecard) Observe(*learn.Example) {}
 // Publish returns the card itself.
 func (s *Scorecard) Publish() learn.View { return s }
 
-// Reset has nothing to forget.
-func (*Scorecard) Reset() {}
-
 // AppendState appends the version, which is all there is.
 func (*Scorecard) AppendState(dst []byte) []byte { return append(dst, stateVersion) }
 

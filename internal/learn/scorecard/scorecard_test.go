@@ -297,7 +297,6 @@ func TestStateIsEmpty(t *testing.T) {
 		t.Errorf("StateJSON() = %s, %v, want nil", js, err)
 	}
 	l.Observe(&learn.Example{Positive: true, Weight: 1})
-	l.Reset()
 	if l.Publish() != l.Publish() {
 		t.Error("Publish returned two views")
 	}

@@ -59,8 +59,7 @@ var (
 // every field that is not valid.
 func New(spec learn.Spec, state json.RawMessage) (learn.Learner, error) {
 	var problems decision.Problems
-	l := &Learner{config: parseConfig(&spec, &problems)}
-	l.clear()
+	l := newLearner(parseConfig(&spec, &problems))
 	l.parseState(state, &problems)
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -73,11 +72,10 @@ func New(spec learn.Spec, state json.RawMessage) (learn.Learner, error) {
 // wrote.
 func Load(spec learn.Spec, state string) (learn.Learner, error) {
 	var problems decision.Problems
-	l := &Learner{config: parseConfig(&spec, &problems)}
+	l := newLearner(parseConfig(&spec, &problems))
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	l.clear()
 	if err := l.readState(state); err != nil {
 		return nil, err
 	}
@@ -98,11 +96,10 @@ func Train(ctx context.Context, spec learn.Spec, src learn.Source, opts learn.Tr
 	})
 }
 
-// clear empties the learner; views published before stay as they are.
-func (l *Learner) clear() {
-	l.table = arms.NewTable[arm, posterior]()
-	l.view = &view{table: l.table, prior: newPosterior(l.config.priorAlpha, l.config.priorBeta)}
-	l.ignored = 0
+// newLearner makes a learner without arms.
+func newLearner(c config) *Learner {
+	t := arms.NewTable[arm, posterior]()
+	return &Learner{config: c, table: t, view: &view{table: t, prior: newPosterior(c.priorAlpha, c.priorBeta)}}
 }
 
 // start seeds the bootstrap offers that have no arm and shows all arms.
@@ -184,16 +181,9 @@ func (l *Learner) ResetArm(offerID string, rate, mass float64) {
 	l.table.Touch(c)
 }
 
-// Publish makes everything observed visible in the view it returns, which stays
-// the same one until Reset. Cost: O(arms that changed).
+// Publish makes everything observed visible in the view it returns, which is
+// always the same one. Cost: O(arms that changed).
 func (l *Learner) Publish() learn.View {
 	l.table.Publish(func(a *arm) *posterior { return newPosterior(a.alpha, a.beta) })
 	return l.view
-}
-
-// Reset forgets all outcomes: bootstrap offers start again, all others have no
-// arm.
-func (l *Learner) Reset() {
-	l.clear()
-	l.start()
 }

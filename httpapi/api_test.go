@@ -32,9 +32,9 @@ type api struct {
 	admin, editor, viewer, stranger string
 }
 
-func startAPI(t testing.TB) *api {
+func startAPI(t testing.TB, change ...func(*engine.Config)) *api {
 	t.Helper()
-	eng := openEngine(t)
+	eng := openEngine(t, change...)
 	cfg := DefaultConfig()
 	cfg.Addr = "127.0.0.1:0"
 	cfg.MaxLine = 4 << 10
@@ -54,11 +54,14 @@ func startAPI(t testing.TB) *api {
 	return a
 }
 
-func openEngine(t testing.TB) *engine.Engine {
+func openEngine(t testing.TB, change ...func(*engine.Config)) *engine.Engine {
 	t.Helper()
 	cfg := engine.DefaultConfig(t.TempDir())
 	cfg.Cluster.NodeID = "n1"
 	cfg.OperatorKey = operatorKey
+	for _, f := range change {
+		f(&cfg)
+	}
 	eng, err := engine.Open(cfg, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)

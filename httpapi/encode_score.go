@@ -50,6 +50,9 @@ func appendScoreFields(dst []byte, t decision.ModelType, res *learn.Result) []by
 	if res.HasBaseline {
 		dst = appendNumber(dst, "baseline", res.Baseline)
 	}
+	if res.Degraded {
+		dst = append(dst, `,"degraded":true`...)
+	}
 	return dst
 }
 
@@ -99,8 +102,10 @@ func appendRanking(dst []byte, m *catalogue.Model, customer string, offers []eng
 	dst = appendNullable(dst, "customerId", customer)
 	dst = appendCount(dst, "count", len(ranked))
 	dst = append(dst, `,"scores":[`...)
+	degraded := false
 	for i := range ranked {
 		r := &ranked[i]
+		degraded = degraded || r.Degraded
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -113,13 +118,20 @@ func appendRanking(dst []byte, m *catalogue.Model, customer string, offers []eng
 		if r.HasPropensity {
 			dst = appendNumber(dst, "propensity", r.Propensity)
 		}
+		if r.Degraded {
+			dst = append(dst, `,"degraded":true`...)
+		}
 		if r.HasHistory {
 			dst = appendSummary(append(dst, `,"interactionFeatures":{`...), &r.History)
 			dst = append(dst, '}')
 		}
 		dst = append(dst, '}')
 	}
-	return append(dst, "]}\n"...)
+	dst = append(dst, ']')
+	if degraded {
+		dst = append(dst, `,"degraded":true`...)
+	}
+	return append(dst, '}', '\n')
 }
 
 // appendSummary appends the fields of a customer's history with an offer.

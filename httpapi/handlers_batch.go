@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ const maxBatchRows = 10_000
 
 func (s *Server) scoreBatch(rq *request) error {
 	sc, err := s.engine.Scorer(rq.tenant(), rq.params[0])
+	sc.RequestID = rq.id
 	if rq.ndjson {
 		if err != nil {
 			return err
@@ -35,6 +37,11 @@ func (s *Server) scoreRows(rq *request, sc engine.Scorer, scorerErr error) error
 	if err := rq.beginBody(); err != nil {
 		return err
 	}
+	// A model's endpoint may be slow with every row: what it has not scored by
+	// then has the fallback.
+	ctx, cancel := context.WithTimeout(rq.ctx, s.cfg.WriteTimeout)
+	defer cancel()
+	rq.ctx = ctx
 	count := 0
 	var results []byte
 	if rq.enterObject() {
@@ -108,7 +115,7 @@ func (rq *request) appendBatchScore(dst []byte, sc engine.Scorer, index int, cus
 	req := &mem.request
 	req.Row, req.CustomerID, req.OfferID, req.Explain, req.Rand = row, customer, "", false, rq.rng
 	var best int
-	mem.arms, best = sc.Score(req, decision.TimeOf(rq.server.now()), &mem.scratch, &mem.result, mem.arms[:0])
+	mem.arms, best = sc.Score(rq.ctx, req, decision.TimeOf(rq.server.now()), &mem.scratch, &mem.result, mem.arms[:0])
 	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(index), 10)
 	if customer != "" {
 		dst = appendText(dst, "customerId", customer)

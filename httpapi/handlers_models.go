@@ -15,10 +15,10 @@ var (
 	jsonArray  = json.RawMessage("[]")
 )
 
-// modelView is a model as the API shows it: what was never set is empty and not
-// null, except where null means something.
+// modelView is a model as the API shows it: without secrets, and what was never
+// set is empty and not null, except where null means something.
 func modelView(m *catalogue.Model) catalogue.Model {
-	v := *m
+	v := engine.Shown(m)
 	for _, f := range []*json.RawMessage{&v.Config, &v.Metrics, &v.LearningConfig, &v.InteractionFeatures, &v.EvolutionConfig} {
 		if len(*f) == 0 || string(*f) == "null" {
 			*f = jsonObject

@@ -30,13 +30,14 @@ func (s *Server) scoreModel(rq *request) error {
 	if err != nil {
 		return err
 	}
+	sc.RequestID = rq.id
 	m := sc.Model()
 	mem := &rq.score
 	mem.request.Rand = rq.rng
 	explain = explain && explains(m.ModelType)
 	mem.request.Explain = explain
 	var best int
-	mem.arms, best = sc.Score(&mem.request, decision.TimeOf(s.now()), &mem.scratch, &mem.result, mem.arms[:0])
+	mem.arms, best = sc.Score(rq.ctx, &mem.request, decision.TimeOf(s.now()), &mem.scratch, &mem.result, mem.arms[:0])
 	rq.out = appendScore(rq.out, m.ModelType, mem, best, explain)
 	return nil
 }
@@ -86,8 +87,9 @@ func (s *Server) scoreOfferSet(rq *request) error {
 	if err != nil {
 		return err
 	}
+	sc.RequestID = rq.id
 	mem := &rq.score
-	mem.ranked = sc.RankOffers(customer, base, mem.offers, decision.TimeOf(s.now()), rq.rng, &mem.scratch, mem.ranked[:0])
+	mem.ranked = sc.RankOffers(rq.ctx, customer, base, mem.offers, decision.TimeOf(s.now()), rq.rng, &mem.scratch, mem.ranked[:0])
 	rq.out = appendRanking(rq.out, sc.Model(), customer, mem.offers, mem.ranked)
 	return nil
 }

@@ -71,6 +71,10 @@ func Start(ctx context.Context, config Config, log zerolog.Logger) (_ *App, err 
 	if a.listener, err = net.Listen("tcp", config.Listen); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	own := []string{a.listener.Addr().String(), config.AdminListen, engineConfig.Cluster.Listen}
+	if engineConfig.Endpoints, err = config.endpointOptions(own...); err != nil {
+		return nil, err
+	}
 	if a.engine, err = engine.Open(engineConfig, log); err != nil {
 		return nil, err
 	}

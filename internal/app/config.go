@@ -4,13 +4,16 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/praetor-engine/praetor/cluster"
 	"github.com/praetor-engine/praetor/httpapi"
+	"github.com/praetor-engine/praetor/internal/endpoint"
 	"github.com/praetor-engine/praetor/internal/engine"
 	"github.com/praetor-engine/praetor/internal/mlclient"
 )
@@ -44,6 +47,10 @@ type Config struct {
 
 	MLWorkerURL   string `env:"ML_WORKER_URL" placeholder:"URL" help:"The ML worker that trains gradient boosted models; none: they cannot be trained here (${env})."`
 	MLWorkerToken string `env:"ML_WORKER_TOKEN" placeholder:"TOKEN" help:"The ML worker's token (${env})."`
+
+	EndpointAllow     []string `env:"PRAETOR_ENDPOINT_ALLOW" placeholder:"PREFIX|ADDRESS|HOST,…" help:"What the endpoints of external models may be although it is not public, such as 10.1.0.0/16 or scorer.internal (${env}; none)."`
+	EndpointHTTP      bool     `env:"PRAETOR_ENDPOINT_HTTP" help:"Permit endpoints of external models without TLS (${env})."`
+	InsecureEndpoints string   `env:"PRAETOR_INSECURE_ENDPOINTS" default:"deny" enum:"deny,allow" placeholder:"deny|allow" help:"allow: endpoints of external models may be anywhere, this machine included; for tests (${env}; ${default})."`
 
 	SnapshotEntries  uint64        `env:"PRAETOR_SNAPSHOT_ENTRIES" default:"8192" placeholder:"N" help:"Log entries after which a snapshot is taken (${env}; ${default})."`
 	SnapshotBytes    uint64        `env:"PRAETOR_SNAPSHOT_BYTES" default:"268435456" placeholder:"N" help:"Bytes of log after which a snapshot is taken (${env}; ${default})."`
@@ -102,6 +109,31 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 		cfg.Cluster.GroupBytes = 0
 	}
 	return cfg, nil
+}
+
+// endpointOptions are the rules of calls to the endpoints of external models.
+// own are the addresses that this node listens on.
+func (c *Config) endpointOptions(own ...string) (endpoint.Options, error) {
+	o := endpoint.Options{AllowHTTP: c.EndpointHTTP, Allow: c.EndpointAllow}
+	if c.InsecureEndpoints == "allow" {
+		o.AllowHTTP = true
+		o.Allow = append(slices.Clone(o.Allow), "0.0.0.0/0", "::/0")
+	}
+	for _, address := range own {
+		if address == "" {
+			continue
+		}
+		a, err := net.ResolveTCPAddr("tcp", address)
+		if err != nil {
+			return o, fmt.Errorf("own address: %w", err)
+		}
+		ip, _ := netip.AddrFromSlice(a.IP) // the zero value stands for all
+		if !ip.IsValid() {
+			ip = netip.IPv6Unspecified()
+		}
+		o.Own = append(o.Own, netip.AddrPortFrom(ip.Unmap(), uint16(a.Port)))
+	}
+	return o, nil
 }
 
 // rateLimits reads limits written as N/WINDOW.

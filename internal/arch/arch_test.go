@@ -31,7 +31,8 @@ var may = map[string][]string{
 	"actors":             {"internal/decision", "internal/learn", "internal/learn/types"},
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/catalogue", "internal/command", "internal/decision",
-		"internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/types", "internal/mlclient", "internal/wire",
+		"internal/endpoint", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/types", "internal/mlclient",
+		"internal/wire",
 	},
 	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/learn"},
 	"internal/client": {},
@@ -39,7 +40,7 @@ var may = map[string][]string{
 	"internal/endpoint": {"internal/decision", "internal/learn/external"},
 	"internal/mlclient": {"internal/decision"},
 	"internal/demo":     {"internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/simulator"},
-	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/engine", "internal/mlclient"},
+	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/endpoint", "internal/engine", "internal/mlclient"},
 	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/demo", "internal/engine"},
 	"internal/arch":     {},
 	"bench":             {"cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},

@@ -91,6 +91,7 @@ type OfferScore struct {
 	Score         float64
 	Propensity    float64 // bandits: probability of being first
 	HasPropensity bool
+	Degraded      bool // the score is a fallback
 	HasHistory    bool
 	History       decision.Summary // of this customer with this offer
 }

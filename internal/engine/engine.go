@@ -18,6 +18,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/endpoint"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/mlclient"
 )
@@ -35,6 +36,9 @@ type Config struct {
 	Worker mlclient.Config
 	// TrainWorkers is how many trainings run at a time on this node.
 	TrainWorkers int
+	// Endpoints are the rules of calls to the endpoints of models of type
+	// external_endpoint.
+	Endpoints endpoint.Options
 }
 
 // Limits bound what is kept. All are per tenant but MaxAnswerBytes.
@@ -86,14 +90,15 @@ const minOperatorKey = 16
 
 // Engine is one node: its replicated state and the use cases on it.
 type Engine struct {
-	config   Config
-	log      zerolog.Logger
-	node     *cluster.Node
-	machine  *machine
-	operator *operator
-	jobs     *jobs
-	worker   *mlclient.Client
-	faults   faultCounter
+	config    Config
+	log       zerolog.Logger
+	node      *cluster.Node
+	machine   *machine
+	operator  *operator
+	jobs      *jobs
+	worker    *mlclient.Client
+	endpoints *endpoints
+	faults    faultCounter
 
 	stop    context.CancelFunc // of the background work
 	working sync.WaitGroup
@@ -109,6 +114,10 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: the ML worker: %w", err)
 	}
+	endpoints, err := newEndpoints(config.Endpoints, log)
+	if err != nil {
+		return nil, fmt.Errorf("engine: outbound calls: %w", err)
+	}
 	// The log holds the pepper of the keys' hashes: nobody else reads here.
 	if err := os.MkdirAll(config.Cluster.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("engine: data directory: %w", err)
@@ -120,7 +129,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: open the history: %w", err)
 	}
-	e := &Engine{config: config, log: log, worker: worker, operator: newOperator(config.OperatorKey)}
+	e := &Engine{config: config, log: log, worker: worker, endpoints: endpoints, operator: newOperator(config.OperatorKey)}
 	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)
 	e.jobs = newJobs(config.TrainWorkers)
 	if e.node, err = cluster.Open(config.Cluster, e.machine, log); err != nil {
@@ -139,6 +148,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.stop()
 	e.jobs.close()
 	e.working.Wait()
+	e.endpoints.client.Close()
 	err := e.node.Close(ctx)
 	return errors.Join(err, e.machine.close())
 }

@@ -235,7 +235,7 @@ func (n *node) tryScore(id, offer string, row decision.Row) (float64, error) {
 		return 0, err
 	}
 	var res learn.Result
-	s.Score(&learn.Request{Row: row, OfferID: offer, CustomerID: "c0", Rand: n.rng}, now(), &RankScratch{}, &res, nil)
+	s.Score(n.ctx, &learn.Request{Row: row, OfferID: offer, CustomerID: "c0", Rand: n.rng}, now(), &RankScratch{}, &res, nil)
 	return res.Score, nil
 }
 

@@ -55,6 +55,9 @@ func (e *Engine) CreateModel(ctx context.Context, w Write, f catalogue.ModelFiel
 	if err := checkCreate(&f); err != nil {
 		return nil, Receipt{}, err
 	}
+	if err := e.checkEndpoint(modelOf(&f)); err != nil {
+		return nil, Receipt{}, err
+	}
 	return do[*catalogue.Model](ctx, e, w.header(command.KindCreateModel), command.CreateModel{ID: newID("model"), Fields: f})
 }
 
@@ -65,8 +68,16 @@ func (e *Engine) UpdateModel(ctx context.Context, w Write, id string, f catalogu
 		return nil, Receipt{}, err
 	}
 	f.Key, f.ModelType, f.MetricsHistory = nil, nil, nil // of a create alone
+	if err := keepSecrets(old, &f); err != nil {
+		return nil, Receipt{}, err
+	}
 	if err := checkUpdate(old, &f); err != nil {
 		return nil, Receipt{}, err
+	}
+	if f.Config != nil {
+		if err := e.checkEndpoint(old.With(&f)); err != nil {
+			return nil, Receipt{}, err
+		}
 	}
 	return do[*catalogue.Model](ctx, e, w.header(command.KindUpdateModel), command.UpdateModel{ID: id, Fields: f})
 }
@@ -74,6 +85,9 @@ func (e *Engine) UpdateModel(ctx context.Context, w Write, id string, f catalogu
 // DeleteModel removes a model for good.
 func (e *Engine) DeleteModel(ctx context.Context, w Write, id string, force bool) (Receipt, error) {
 	_, receipt, err := do[nothing](ctx, e, w.header(command.KindDeleteModel), command.DeleteModel{ID: id, Force: force})
+	if err == nil {
+		e.endpoints.scorer.Forget(w.Principal.TenantID, id)
+	}
 	return receipt, err
 }
 

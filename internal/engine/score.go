@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"math/rand/v2"
 	"slices"
 
@@ -17,7 +18,13 @@ type Scorer struct {
 	published *actors.Published
 	inputs    []string // the interaction features that are inputs of the model
 	history   summaries
+	endpoints *endpoints
+	tenantID  string
 	ordinal   uint32 // of the tenant
+
+	// RequestID is told to the endpoint of a model that another system scores
+	// for.
+	RequestID string
 }
 
 // summaries is what scoring reads of the history.
@@ -40,7 +47,10 @@ func (e *Engine) Scorer(tenant, id string) (Scorer, error) {
 	if p.Fault != nil {
 		return Scorer{}, p.Fault.Err()
 	}
-	return Scorer{model: m, published: p, inputs: p.Spec.InteractionInputs, history: e.machine.history, ordinal: mr.ordinal}, nil
+	return Scorer{
+		model: m, published: p, inputs: p.Spec.InteractionInputs, history: e.machine.history,
+		endpoints: e.endpoints, tenantID: mr.tenantID, ordinal: mr.ordinal,
+	}, nil
 }
 
 // Model returns the scored model's metadata.
@@ -49,8 +59,9 @@ func (s *Scorer) Model() *catalogue.Model { return s.model }
 // Score scores one row as of the time at. For a bandit without an offer it
 // chooses the best arm: the arms' scores are appended to arms, and best is the
 // chosen one's index, −1 when there is no arm yet and the score is a draw from
-// the prior.
-func (s *Scorer) Score(req *learn.Request, at decision.Time, scratch *RankScratch, res *learn.Result, arms []learn.ArmScore) (_ []learn.ArmScore, best int) {
+// the prior. ctx ends the call of a model's endpoint; no other model waits for
+// anything.
+func (s *Scorer) Score(ctx context.Context, req *learn.Request, at decision.Time, scratch *RankScratch, res *learn.Result, arms []learn.ArmScore) (_ []learn.ArmScore, best int) {
 	res.Clear()
 	bandit, ok := s.published.View.(learn.ArmView)
 	if !ok {
@@ -61,7 +72,11 @@ func (s *Scorer) Score(req *learn.Request, at decision.Time, scratch *RankScratc
 				req.Row = scratch.row
 			}
 		}
-		s.published.View.Score(req, res)
+		if s.external() {
+			s.ask(ctx, req, res)
+		} else {
+			s.published.View.Score(req, res)
+		}
 		req.Row = given
 		return arms, -1
 	}
@@ -100,31 +115,43 @@ type RankScratch struct {
 
 // RankOffers scores the offers for one customer and sorts them by score, ties
 // in the order of the request. base is the merged row of customer and context;
-// an offer's attributes win over it. The result is appended to dst.
-func (s *Scorer) RankOffers(customerID string, base decision.Row, offers []Offer, at decision.Time, rng *rand.Rand, scratch *RankScratch, dst []OfferScore) []OfferScore {
+// an offer's attributes win over it. The result is appended to dst. ctx is as for
+// Score.
+func (s *Scorer) RankOffers(ctx context.Context, customerID string, base decision.Row, offers []Offer, at decision.Time, rng *rand.Rand, scratch *RankScratch, dst []OfferScore) []OfferScore {
 	from := len(dst)
-	bandit, isBandit := s.published.View.(learn.ArmView)
-	if isBandit {
-		scratch.ids = scratch.ids[:0]
-		for i := range offers {
-			scratch.ids = append(scratch.ids, offers[i].ID)
-		}
-		scratch.arms = bandit.ScoreArms(scratch.ids, rng, scratch.arms)
-	}
 	for i := range offers {
-		score := OfferScore{Index: i}
+		o := OfferScore{Index: i}
 		if customerID != "" {
-			score.History, score.HasHistory = s.history.Summary(s.ordinal, customerID, offers[i].ID)
+			o.History, o.HasHistory = s.history.Summary(s.ordinal, customerID, offers[i].ID)
 		}
-		if isBandit {
-			score.Score, score.Propensity, score.HasPropensity = scratch.arms[i].Score, scratch.arms[i].Propensity, true
-		} else {
-			s.scoreOffer(customerID, base, &offers[i], at, rng, scratch, &score)
-		}
-		dst = append(dst, score)
+		dst = append(dst, o)
 	}
-	slices.SortStableFunc(dst[from:], func(a, b OfferScore) int { return cmp.Compare(b.Score, a.Score) })
+	ranked := dst[from:]
+	bandit, isBandit := s.published.View.(learn.ArmView)
+	switch {
+	case isBandit:
+		drawOffers(bandit, offers, rng, scratch, ranked)
+	case s.external():
+		s.askOffers(ctx, customerID, base, offers, at, ranked)
+	default:
+		for i := range ranked {
+			s.scoreOffer(customerID, base, &offers[i], at, rng, scratch, &ranked[i])
+		}
+	}
+	slices.SortStableFunc(ranked, func(a, b OfferScore) int { return cmp.Compare(b.Score, a.Score) })
 	return dst
+}
+
+// drawOffers scores the offers by one joint draw of a bandit.
+func drawOffers(bandit learn.ArmView, offers []Offer, rng *rand.Rand, scratch *RankScratch, ranked []OfferScore) {
+	scratch.ids = scratch.ids[:0]
+	for i := range offers {
+		scratch.ids = append(scratch.ids, offers[i].ID)
+	}
+	scratch.arms = bandit.ScoreArms(scratch.ids, rng, scratch.arms)
+	for i := range ranked {
+		ranked[i].Score, ranked[i].Propensity, ranked[i].HasPropensity = scratch.arms[i].Score, scratch.arms[i].Propensity, true
+	}
 }
 
 func (s *Scorer) scoreOffer(customerID string, base decision.Row, offer *Offer, at decision.Time, rng *rand.Rand, scratch *RankScratch, score *OfferScore) {

@@ -72,7 +72,7 @@ func TestScoringAllocatesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			arms, _ = s.Score(&req, at, &scratch, &res, arms[:0])
+			arms, _ = s.Score(t.Context(), &req, at, &scratch, &res, arms[:0])
 		}
 		if got := testing.AllocsPerRun(1000, score); got != 0 {
 			t.Errorf("%s: %v allocations for a score, want 0", name, got)
@@ -108,7 +108,7 @@ func TestRankingAllocatesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ranked = s.RankOffers("c0", customer, all, at, rng, &scratch, ranked[:0])
+			ranked = s.RankOffers(t.Context(), "c0", customer, all, at, rng, &scratch, ranked[:0])
 		}
 		if got := testing.AllocsPerRun(100, rank); got != 0 {
 			t.Errorf("%s: %v allocations to rank 20 offers, want 0", name, got)
@@ -128,7 +128,7 @@ func TestRankOffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := []Offer{{ID: "a", Attributes: number("x", 1)}, {ID: "b"}, {ID: "c", Attributes: number("x", 3)}, {ID: "d"}}
-	got := s.RankOffers("c0", number("x", 2), all, now(), n.rng, &RankScratch{}, nil)
+	got := s.RankOffers(t.Context(), "c0", number("x", 2), all, now(), n.rng, &RankScratch{}, nil)
 	want := []int{2, 1, 3, 0}
 	for i, o := range got {
 		if o.Index != want[i] || o.HasHistory != (o.Index == 1) || o.HasPropensity {
@@ -143,7 +143,7 @@ func TestRankOffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := 0.0
-	for _, o := range s.RankOffers("", nil, all, now(), n.rng, &RankScratch{}, nil) {
+	for _, o := range s.RankOffers(t.Context(), "", nil, all, now(), n.rng, &RankScratch{}, nil) {
 		sum += o.Propensity
 		if !o.HasPropensity || o.HasHistory {
 			t.Errorf("an offer of a bandit = %+v, want a propensity and no history without a customer", o)
@@ -165,7 +165,7 @@ func TestBanditChoosesAnArm(t *testing.T) {
 		}
 		var res learn.Result
 		req := learn.Request{Rand: n.rng, Explain: true}
-		arms, best := s.Score(&req, now(), &RankScratch{}, &res, nil)
+		arms, best := s.Score(t.Context(), &req, now(), &RankScratch{}, &res, nil)
 		if !req.Explain {
 			t.Error("the request is changed by its score")
 		}
@@ -196,7 +196,7 @@ func BenchmarkScore(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				arms, _ = s.Score(&req, at, &scratch, &res, arms[:0])
+				arms, _ = s.Score(b.Context(), &req, at, &scratch, &res, arms[:0])
 			}
 		})
 	}

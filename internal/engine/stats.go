@@ -31,6 +31,8 @@ type Stats struct {
 	EvictedAnswers   uint64 // went before their 24 hours
 	HistoryBytes     uint64 // on disk
 	JobsRunning      int
+	EndpointCalls    uint64 // queries to the endpoints of models
+	DegradedScores   uint64 // of these, answered with a fallback
 }
 
 // Stats returns the present figures. It is for a scrape, not for a hot path.
@@ -65,5 +67,6 @@ func (e *Engine) Stats() Stats {
 	e.jobs.mu.Lock()
 	s.JobsRunning = len(e.jobs.training)
 	e.jobs.mu.Unlock()
+	s.EndpointCalls, s.DegradedScores = e.endpoints.asked.Load(), e.endpoints.degraded.Load()
 	return s
 }

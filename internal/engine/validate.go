@@ -192,7 +192,7 @@ func joinTypes() string {
 // resettable is an error for a model that has no learned state.
 func resettable(m *catalogue.Model) error {
 	if t, ok := types.Of(m.ModelType); ok && t.Stateless {
-		return decision.Errorf(decision.KindBadRequest, "a %s has no learned state to reset", m.ModelType)
+		return decision.Errorf(decision.KindBadRequest, "a model of type %s has no learned state to reset", m.ModelType)
 	}
 	return nil
 }

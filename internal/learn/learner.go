@@ -87,6 +87,7 @@ type Result struct {
 	HasConfidence bool
 	HasRaw        bool
 	HasBaseline   bool
+	Degraded      bool // a fallback: what gives the score did not answer
 	Explanations  []Explanation
 }
 

@@ -68,5 +68,5 @@ func (*Learner) StateJSON() (json.RawMessage, error) { return nil, nil }
 // Score gives the fallback score.
 func (l *Learner) Score(_ *learn.Request, res *learn.Result) {
 	res.Clear()
-	res.Score = l.config.Fallback
+	res.Score, res.Degraded = l.config.Fallback, true
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/learn/bayes"
 	"github.com/praetor-engine/praetor/internal/learn/boosted"
 	"github.com/praetor-engine/praetor/internal/learn/epsilon"
+	"github.com/praetor-engine/praetor/internal/learn/external"
 	"github.com/praetor-engine/praetor/internal/learn/logistic"
 	"github.com/praetor-engine/praetor/internal/learn/neuralcf"
 	"github.com/praetor-engine/praetor/internal/learn/online"
@@ -12,7 +13,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/learn/thompson"
 )
 
-// table has one entry per model type this engine runs.
+// table has one entry per model type.
 var table = map[decision.ModelType]*Type{
 	decision.Scorecard: {
 		New: scorecard.New, Load: scorecard.Load, Train: scorecard.Train, Stateless: true,
@@ -38,5 +39,10 @@ var table = map[decision.ModelType]*Type{
 	},
 	decision.OnlineLearner: {
 		New: online.New, Load: online.Load, Train: online.Train, AlwaysLearns: true,
+	},
+	// The endpoint is asked by package engine: learners do no I/O.
+	decision.ExternalEndpoint: {
+		New: external.New, Load: external.Load, Stateless: true,
+		Redact: external.Redact, KeepSecrets: external.KeepSecrets,
 	},
 }

@@ -25,6 +25,11 @@ type Type struct {
 	AlwaysLearns, AutoLearns bool
 	// Stateless tells that there is no learned state to reset.
 	Stateless bool
+	// Redact returns a configuration as it may be shown, with placeholders for
+	// its secrets; KeepSecrets returns an updated one with the stored secrets
+	// where it has these placeholders. Both nil: there are no secrets.
+	Redact      func(config json.RawMessage) json.RawMessage
+	KeepSecrets func(stored, updated json.RawMessage) (json.RawMessage, error)
 }
 
 // Learns reports whether outcomes change the state of a model with this spec.

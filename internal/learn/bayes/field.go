@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/learn/encode"
 )
 
 // kind says how the values of a field fall into cells; the numbers are on disk.
@@ -71,7 +72,7 @@ func (f *field) values() float64 {
 func (f *field) find(v *decision.Field) int {
 	if f.kind == kindBins {
 		if x, ok := v.Numeric(); ok {
-			return binOf(f.edges, x)
+			return encode.BinOf(f.edges, x)
 		}
 		return -1
 	}
@@ -92,19 +93,6 @@ func lookup(index map[string]int32, v *decision.Field) int {
 		return -1
 	}
 	return int(k)
-}
-
-// binOf returns the bin of x: the number of edges that are not above it.
-func binOf(edges []float64, x float64) int {
-	low, high := 0, len(edges)
-	for low < high {
-		if mid := int(uint(low+high) >> 1); edges[mid] <= x {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return low
 }
 
 // append adds a named cell and returns its index.
@@ -176,7 +164,7 @@ func (f *field) bin() {
 	f.changed = f.changed[:0]
 	f.cells = make([]cell, len(f.edges)+1)
 	for _, s := range seen {
-		c := &f.cells[binOf(f.edges, s.x)]
+		c := &f.cells[encode.BinOf(f.edges, s.x)]
 		c.of[negative] = grown(c.of[negative], s.of[negative])
 		c.of[positive] = grown(c.of[positive], s.of[positive])
 	}

@@ -48,40 +48,6 @@ func quantileEdges(values, weights []float64) []float64 {
 // below what moves a bin's likelihood, and a thousand fields take 256 MB.
 const maxSample = 1 << 15
 
-// sample keeps the values of a field: all of them up to maxSample, and then every
-// second, fourth, … of them, in the order of the log. So it is bounded, spread
-// evenly over the time of the rows, and the same for the same rows.
-type sample struct {
-	values []float64
-	stride int // one value of so many is kept
-	seen   int
-}
-
-func (s *sample) add(v float64) {
-	if s.stride == 0 {
-		s.stride = 1
-	}
-	if s.seen%s.stride == 0 {
-		if len(s.values) == maxSample {
-			s.thin()
-		}
-		if s.seen%s.stride == 0 {
-			s.values = append(s.values, v)
-		}
-	}
-	s.seen++
-}
-
-// thin drops every second value.
-func (s *sample) thin() {
-	half := len(s.values) / 2
-	for i := range half {
-		s.values[i] = s.values[2*i]
-	}
-	s.values = s.values[:half]
-	s.stride *= 2
-}
-
 // profile finds out which fields of the training rows are numeric, and their
 // quantiles.
 type profile struct {
@@ -93,7 +59,7 @@ type profile struct {
 // fieldProfile is what the rows say of one field; mixed tells that it gets no
 // quantiles: some value was not a number, or its bins are made by hand.
 type fieldProfile struct {
-	sample sample
+	sample encode.Sample
 	mixed  bool
 }
 
@@ -109,16 +75,16 @@ func (p *profile) observe(row decision.Row) {
 			if len(p.fields) >= maxFields || !p.inputs.Uses(v.Name) {
 				continue
 			}
-			f = &fieldProfile{}
+			f = &fieldProfile{sample: encode.Sample{Most: maxSample}}
 			_, f.mixed = p.cfg.edges[v.Name]
 			p.fields[strings.Clone(v.Name)] = f
 		}
 		switch {
 		case f.mixed:
 		case v.Kind == decision.Number:
-			f.sample.add(v.Num)
+			f.sample.Add(v.Num)
 		default:
-			f.mixed, f.sample = true, sample{}
+			f.mixed, f.sample = true, encode.Sample{}
 		}
 	}
 }
@@ -132,8 +98,8 @@ func (p *profile) edges() map[string][]float64 {
 	}
 	for name, f := range p.fields {
 		if !f.mixed {
-			slices.Sort(f.sample.values)
-			edges[name] = quantileEdges(f.sample.values, nil)
+			slices.Sort(f.sample.Values)
+			edges[name] = quantileEdges(f.sample.Values, nil)
 		}
 	}
 	return edges

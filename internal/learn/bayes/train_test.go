@@ -13,6 +13,7 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
+	"github.com/praetor-engine/praetor/internal/learn/encode"
 )
 
 // rows is a source of examples in memory.
@@ -245,33 +246,20 @@ func TestQuantileEdges(t *testing.T) {
 	}
 }
 
-// TestSampleIsBounded: beyond its bound a sample keeps every second, fourth, …
-// value, and its deciles stay those of all of them.
-func TestSampleIsBounded(t *testing.T) {
+// TestDecilesOfASample: the deciles of a thinned sample are those of all values.
+func TestDecilesOfASample(t *testing.T) {
 	const n = 5*maxSample + 123
-	var s sample
+	s := encode.Sample{Most: maxSample}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range n {
-		s.add(rng.Float64())
+		s.Add(rng.Float64())
 	}
-	if len(s.values) > maxSample || len(s.values) < maxSample/2 || s.seen != n || s.stride != 8 {
-		t.Fatalf("%d values of %d at stride %d, want at most %d at 8", len(s.values), s.seen, s.stride, maxSample)
-	}
-	slices.Sort(s.values)
-	for i, e := range quantileEdges(s.values, nil) {
+	slices.Sort(s.Values)
+	for i, e := range quantileEdges(s.Values, nil) {
 		// Five standard errors of a decile of so many uniform values.
 		q := float64(i+1) / 10
-		if d := math.Abs(e - q); d > 5*math.Sqrt(q*(1-q)/float64(len(s.values))) {
+		if d := math.Abs(e - q); d > 5*math.Sqrt(q*(1-q)/float64(len(s.Values))) {
 			t.Errorf("decile %d = %v, off by %v", i+1, e, d)
-		}
-	}
-	var positions sample
-	for i := range 3 * maxSample {
-		positions.add(float64(i))
-	}
-	for i, v := range positions.values {
-		if v != float64(i*positions.stride) {
-			t.Fatalf("value %d is number %v, want %d", i, v, i*positions.stride)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (t *table) contribution(values []decision.Field) (sum float64, ok bool) {
 		if !ok {
 			return 0, false
 		}
-		return t.cells[binOf(t.edges, x)].load() + t.base.load(), true
+		return t.cells[encode.BinOf(t.edges, x)].load() + t.base.load(), true
 	case v.Kind == decision.EmptySet:
 		return 0, t.set
 	case !t.set && v.Kind == decision.Member:

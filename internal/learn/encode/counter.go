@@ -14,17 +14,21 @@ const CountedValues = 64 * 1000
 // say) must not fill the memory, so the counts are those of lossy counting
 // (Manku, Motwani, Approximate frequency counts over data streams, 2002):
 // whenever the table is full every count is lowered by one and those at 0 are
-// forgotten. A count is exact below that size, else too low by at most
-// rows/CountedValues.
+// forgotten. A count is exact below that size, else too low by at most the
+// number of rows divided by it.
 type Counter map[string]*int
 
-// Count counts one value, of which it keeps a copy.
-func (c Counter) Count(value string) {
+// Count counts one value, of which it keeps a copy, in a table of CountedValues.
+func (c Counter) Count(value string) { c.CountWithin(CountedValues, value) }
+
+// CountWithin is Count in a table of another size, which must be the same at
+// every call.
+func (c Counter) CountWithin(size int, value string) {
 	if n, ok := c[value]; ok {
 		*n++
 		return
 	}
-	for len(c) >= CountedValues {
+	for len(c) >= size {
 		for v, n := range c {
 			if *n--; *n == 0 {
 				delete(c, v)

@@ -22,3 +22,18 @@ func TestCounterKeepsTheMostFrequent(t *testing.T) {
 		t.Errorf("Frequent(10, 9) = %v, want %v", got, want)
 	}
 }
+
+func TestCountWithinBoundsTheErrorToo(t *testing.T) {
+	const size, rows = 10, 5000
+	c := Counter{}
+	for i := range rows {
+		c.CountWithin(size, fmt.Sprintf("id%d", i))
+		if i%2 == 0 {
+			c.CountWithin(size, "half")
+		}
+	}
+	const seen = rows + rows/2
+	if got := *c["half"]; len(c) > size || got > rows/2 || got < rows/2-seen/size {
+		t.Errorf("%d values are counted, one that came %d times as %d", len(c), rows/2, got)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/praetor-engine/praetor/internal/dataset"
 	"github.com/praetor-engine/praetor/internal/decision"
@@ -67,8 +66,10 @@ func TestTrainingErrors(t *testing.T) {
 	}
 }
 
-// The reference, scikit-learn's SGD in one pass over the same rows, has an AUC of
-// 0.7921; ours is to reach it within 0.003, in the order of the file.
+// The figures are those of river's model of the same kind with the same rates
+// (testdata/bank.py), and scikit-learn's SGD in one pass over the same rows has an
+// AUC of 0.7921: every optimizer is to reach river's within 0.003, and the default
+// scikit-learn's.
 func TestBankDataInOnePass(t *testing.T) {
 	folder := os.Getenv("PRAETOR_DATASETS")
 	if folder == "" {
@@ -79,33 +80,52 @@ func TestBankDataInOnePass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	train, test := data.Split()
-	l := mustNew(t, "", "")
-	start := time.Now()
-	if err := dataset.Source(data, train).Scan(t.Context(), func(ex *learn.Example) error { l.Observe(ex); return nil }); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		config            string
+		progressive, once float64 // least AUC
+	}{
+		{`{"optimizer":"sgd"}`, 0.7922 - 0.003, 0.7868 - 0.003},
+		{`{"optimizer":"adagrad"}`, 0.7877 - 0.003, 0.7910 - 0.003},
+		{`{"optimizer":"ftrl"}`, 0.7958 - 0.003, 0.7915 - 0.003},
+		{``, 0.7921 - 0.003, 0.7921 - 0.003},
+	} {
+		t.Run("config="+c.config, func(t *testing.T) {
+			p := progressively(t, c.config, data)
+			o := once(t, c.config, data)
+			t.Logf("progressively AUC %.4f, log-loss %.4f; once AUC %.4f, log-loss %.4f", p.AUC, p.LogLoss, o.AUC, o.LogLoss)
+			if p.AUC < c.progressive {
+				t.Errorf("progressively AUC = %.4f, want at least %.4f", p.AUC, c.progressive)
+			}
+			if o.AUC < c.once {
+				t.Errorf("once AUC = %.4f, want at least %.4f", o.AUC, c.once)
+			}
+		})
 	}
-	took := time.Since(start)
-	after := make([]learn.Scored, 0, len(test))
-	for _, i := range test {
-		after = append(after, learn.Scored{Score: score(l, data.Rows[i]).Score, Positive: data.Labels[i]})
-	}
-	// Progressively: every test row at its place in the file, before it is learned.
-	var during []learn.Scored
-	l = mustNew(t, "", "")
+}
+
+// progressively measures the scores of all rows, each from before it was learned.
+func progressively(t *testing.T, config string, data *dataset.Table) learn.Metrics {
+	l := mustNew(t, config, "")
+	scored := make([]learn.Scored, len(data.Rows))
 	for i, row := range data.Rows {
-		if i%5 == 0 {
-			during = append(during, learn.Scored{Score: score(l, row).Score, Positive: data.Labels[i]})
-			continue
-		}
+		scored[i] = learn.Scored{Score: score(l, row).Score, Positive: data.Labels[i]}
 		l.Observe(&learn.Example{Row: row, Positive: data.Labels[i], Weight: 1})
 	}
-	a, d := learn.Measure(after, learn.EvaluationHoldout), learn.Measure(during, learn.EvaluationHoldout)
-	t.Logf("test rows after one pass: AUC %.4f, log-loss %.4f; at their place in the file: AUC %.4f, log-loss %.4f; all rows before learning: log-loss %.4f; %v",
-		a.AUC, a.LogLoss, d.AUC, d.LogLoss, l.progressive.loss/l.progressive.weight, took.Round(time.Millisecond))
-	if a.AUC < 0.7891 {
-		t.Errorf("AUC = %.4f, want at least 0.7891", a.AUC)
+	return learn.Measure(scored, learn.EvaluationHoldout)
+}
+
+// once measures the scores of the test rows after one pass over the others.
+func once(t *testing.T, config string, data *dataset.Table) learn.Metrics {
+	l := mustNew(t, config, "")
+	train, test := data.Split()
+	for _, i := range train {
+		l.Observe(&learn.Example{Row: data.Rows[i], Positive: data.Labels[i], Weight: 1})
 	}
+	scored := make([]learn.Scored, len(test))
+	for k, i := range test {
+		scored[k] = learn.Scored{Score: score(l, data.Rows[i]).Score, Positive: data.Labels[i]}
+	}
+	return learn.Measure(scored, learn.EvaluationHoldout)
 }
 
 // Run under the race detector. One feature's weight and moments must belong

@@ -34,6 +34,7 @@ var may = map[string][]string{
 		"internal/endpoint", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/types", "internal/mlclient",
 		"internal/wire",
 	},
+	"internal/pmml":   {"internal/decision", "internal/learn", "internal/learn/logistic", "internal/learn/scorecard"},
 	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/learn"},
 	"internal/client": {},
 	// What calls out: nothing of the engine but its words.
@@ -58,6 +59,7 @@ var alone = []struct {
 	{"go.etcd.io/bbolt", "the log's file is behind package cluster", []string{"cluster"}},
 	{"github.com/cockroachdb/pebble", "the storage library is behind package history", []string{"internal/history"}},
 	{"github.com/valyala/fasthttp", "the HTTP library is behind package httpapi; bench compares with it", []string{"httpapi", "bench", "bench/"}},
+	{"github.com/robfig/cron", "schedules are the business of package engine", []string{"internal/engine"}},
 	{"github.com/alecthomas/kong", "flags are the command's business", []string{"cmd/praetor", "internal/app", "bench/"}},
 }
 

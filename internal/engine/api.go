@@ -115,11 +115,18 @@ const (
 	JobCancelled JobStatus = "cancelled"
 )
 
+// What a job was started by.
+const (
+	TriggerRequest  = "request"
+	TriggerSchedule = "schedule"
+)
+
 // Job is a training in the background.
 type Job struct {
 	ID         string         `json:"jobId"`
 	ModelID    string         `json:"modelId"`
 	Kind       string         `json:"kind"` // "train"
+	Trigger    string         `json:"trigger"`
 	Status     JobStatus      `json:"status"`
 	Progress   float64        `json:"progress"` // share done in [0, 1]
 	Error      *JobError      `json:"error"`

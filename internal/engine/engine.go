@@ -139,6 +139,8 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.stop = cancel
 	e.working.Go(func() { e.settle(ctx) })
+	retrainer := &retrainer{engine: e, tried: map[string]time.Time{}}
+	e.working.Go(func() { retrainer.run(ctx) })
 	return e, nil
 }
 
@@ -146,8 +148,8 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 // ctx bounds the graceful part.
 func (e *Engine) Close(ctx context.Context) error {
 	e.stop()
+	e.working.Wait() // it may start trainings
 	e.jobs.close()
-	e.working.Wait()
 	e.endpoints.client.Close()
 	err := e.node.Close(ctx)
 	return errors.Join(err, e.machine.close())

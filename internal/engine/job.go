@@ -37,6 +37,7 @@ type job struct {
 	id       string
 	tenant   string
 	model    string
+	trigger  string
 	sequence uint64
 	cancel   context.CancelFunc
 	done     chan struct{} // closed at the end; then result, receipt and err stand
@@ -59,7 +60,7 @@ func newJobs(workers int) *jobs {
 }
 
 // start queues work for a model that has none under way.
-func (s *jobs) start(tenant, model string, work func(context.Context, *job) error) (*job, error) {
+func (s *jobs) start(tenant, model, trigger string, work func(context.Context, *job) error) (*job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -74,7 +75,7 @@ func (s *jobs) start(tenant, model string, work func(context.Context, *job) erro
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.sequence++
 	j := &job{
-		id: newID("job"), tenant: tenant, model: model, sequence: s.sequence, cancel: cancel,
+		id: newID("job"), tenant: tenant, model: model, trigger: trigger, sequence: s.sequence, cancel: cancel,
 		done: make(chan struct{}), status: JobQueued, created: decision.TimeOf(time.Now()),
 	}
 	s.byID[j.id], s.training[model] = j, j
@@ -169,7 +170,7 @@ func (j *job) snapshot() Job {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	out := Job{
-		ID: j.id, ModelID: j.model, Kind: "train", Status: j.status, Progress: j.progress,
+		ID: j.id, ModelID: j.model, Kind: "train", Trigger: j.trigger, Status: j.status, Progress: j.progress,
 		CreatedAt: j.created, FinishedAt: j.finished,
 	}
 	if j.finished == 0 {

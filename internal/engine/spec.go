@@ -13,8 +13,10 @@ import (
 
 // learningConfig is the part of a model's learningConfig that this engine reads.
 type learningConfig struct {
-	AutoLearn bool         `json:"autoLearn"`
-	Filter    learn.Filter `json:"filter"`
+	AutoLearn     bool         `json:"autoLearn"`
+	Filter        learn.Filter `json:"filter"`
+	LearnMode     string       `json:"learnMode"`
+	LearnSchedule *string      `json:"learnSchedule"`
 }
 
 // interactionConfig is a model's interactionFeatures.
@@ -39,6 +41,9 @@ func specOf(m *catalogue.Model) (learn.Spec, error) {
 	var lc learningConfig
 	if readInto(&p, "learningConfig", m.LearningConfig, &lc) {
 		spec.AutoLearn, spec.Filter = lc.AutoLearn, lc.Filter
+		if readLearnMode(&p, &lc) != nil && m.ModelType == decision.ExternalEndpoint {
+			p.Addf("learningConfig.learnMode", "a model of type %s cannot be trained", m.ModelType)
+		}
 	}
 	var ic interactionConfig
 	if readInto(&p, "interactionFeatures", m.InteractionFeatures, &ic) {

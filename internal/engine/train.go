@@ -20,7 +20,7 @@ const ReasonInsufficientData = "insufficient_data"
 
 // Train trains a model on the tenant's history and waits for it.
 func (e *Engine) Train(ctx context.Context, w Write, id string) (TrainResult, Receipt, error) {
-	j, err := e.submit(w, id)
+	j, err := e.submit(w, id, TriggerRequest)
 	if err != nil {
 		return TrainResult{}, Receipt{}, err
 	}
@@ -36,7 +36,7 @@ func (e *Engine) Train(ctx context.Context, w Write, id string) (TrainResult, Re
 
 // StartTraining starts a training in the background.
 func (e *Engine) StartTraining(_ context.Context, w Write, id string) (Job, error) {
-	j, err := e.submit(w, id)
+	j, err := e.submit(w, id, TriggerRequest)
 	if err != nil {
 		return Job{}, err
 	}
@@ -44,7 +44,7 @@ func (e *Engine) StartTraining(_ context.Context, w Write, id string) (Job, erro
 }
 
 // submit checks that a model can be trained and queues its training.
-func (e *Engine) submit(w Write, id string) (*job, error) {
+func (e *Engine) submit(w Write, id, trigger string) (*job, error) {
 	mr, err := e.machine.directory.model(w.Principal.TenantID, id)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (e *Engine) submit(w Write, id string) (*job, error) {
 			Msg: fmt.Sprintf("training needs at least %d interactions, the tenant has %d", MinTrainingInteractions, n),
 		}
 	}
-	return e.jobs.start(mr.tenantID, id, func(ctx context.Context, j *job) error { return e.train(ctx, w, mr, j) })
+	return e.jobs.start(mr.tenantID, id, trigger, func(ctx context.Context, j *job) error { return e.train(ctx, w, mr, j) })
 }
 
 // train fits the model outside of its actor and proposes the result.

@@ -8,25 +8,27 @@ import (
 	"testing"
 
 	"github.com/praetor-engine/praetor/internal/dataset"
+	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
 )
 
-// testdata/reference.py says how the fits were made. A stochastic fit comes near
-// the minimum, not to it: within 0.001 here, and the bound leaves room for another
-// order of the rows. The standard error of a score is about 0.02.
-func TestFitsEqualThoseOfTheReference(t *testing.T) {
-	data, err := dataset.Open("testdata/reference.csv", dataset.Options{Label: "y", Positive: "yes"})
+// referenceFit is a fit of scikit-learn's; testdata/reference.py says how it was
+// made.
+type referenceFit struct {
+	L1, L2 float64
+	Scores []float64 // of the first rows
+}
+
+func readReference(t *testing.T, name string) ([]referenceFit, *dataset.Table, learn.Source) {
+	data, err := dataset.Open("testdata/"+name+".csv", dataset.Options{Label: "y", Positive: "yes"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile("testdata/reference.json")
+	raw, err := os.ReadFile("testdata/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var fits []struct {
-		L1, L2 float64
-		Scores []float64
-	}
+	var fits []referenceFit
 	if err := json.Unmarshal(raw, &fits); err != nil {
 		t.Fatal(err)
 	}
@@ -34,18 +36,64 @@ func TestFitsEqualThoseOfTheReference(t *testing.T) {
 	for i := range all {
 		all[i] = i
 	}
+	return fits, data, dataset.Source(data, all)
+}
+
+// off returns the largest difference of a score.
+func (fit *referenceFit) off(tab *table, rows []decision.Row) (worst float64) {
+	var res learn.Result
+	for i, want := range fit.Scores {
+		tab.Score(&learn.Request{Row: rows[i]}, &res)
+		worst = max(worst, math.Abs(res.Score-want))
+	}
+	return worst
+}
+
+// A stochastic fit comes near the minimum, not to it: within 0.001 here, and the
+// bound leaves room for another order of the rows. The standard error of a score
+// is about 0.02. Missing numbers are taken at their means, and a category of nine
+// rows has no weight.
+func TestFitsEqualThoseOfTheReference(t *testing.T) {
+	for _, name := range []string{"reference", "missing"} {
+		fits, data, src := readReference(t, name)
+		for _, fit := range fits {
+			if fit.L1 == 0 && fit.L2 == 0 {
+				continue // held to a narrower bound by the next test
+			}
+			t.Run(fmt.Sprintf("%s,l1=%g,l2=%g", name, fit.L1, fit.L2), func(t *testing.T) {
+				tab := fitAll(t, src, config{learningRate: 0.1, l1: fit.L1, l2: fit.L2, epochs: 400, batchSize: 32})
+				worst := fit.off(tab, data.Rows)
+				t.Logf("largest difference of a score: %.5f", worst)
+				if !(worst <= 0.003) {
+					t.Errorf("a score differs by %v, want at most 0.003", worst)
+				}
+			})
+		}
+	}
+}
+
+// With all rows in one batch nothing is stochastic, and the steps go on to the
+// minimum. What is left is the rounding of the standardised numbers to single
+// precision, 6e-8 of values up to 4, and that of the reference, whose gradient is
+// below 1e-7. Under L2 alone the gradients that the penalty balances go on adding
+// up, so that the rates fall and the last digits come slowly.
+func TestFullBatchesReachTheMinimumOfTheReference(t *testing.T) {
+	fits, data, src := readReference(t, "missing")
 	for _, fit := range fits {
 		t.Run(fmt.Sprintf("l1=%g,l2=%g", fit.L1, fit.L2), func(t *testing.T) {
-			tab := fitAll(t, dataset.Source(data, all), config{learningRate: 0.1, l1: fit.L1, l2: fit.L2, epochs: 400, batchSize: 32})
-			worst := 0.0
-			var res learn.Result
-			for i, want := range fit.Scores {
-				tab.Score(&learn.Request{Row: data.Rows[i]}, &res)
-				worst = max(worst, math.Abs(res.Score-want))
+			tolerance := 1e-6
+			if fit.L1 == 0 && fit.L2 > 0 {
+				tolerance = 5e-5
 			}
-			t.Logf("largest difference of a score: %.5f", worst)
-			if worst > 0.003 {
-				t.Errorf("a score differs by %v, want at most 0.003", worst)
+			tab := fitAll(t, src, config{learningRate: 0.5, l1: fit.L1, l2: fit.L2, epochs: 4000, batchSize: blockRows})
+			worst := fit.off(tab, data.Rows)
+			t.Logf("largest difference of a score: %.1e", worst)
+			if !(worst <= tolerance) {
+				t.Errorf("a score differs by %.2g, want at most %g", worst, tolerance)
+			}
+			region := tab.find("region").categories
+			if w, ok := region["nine"]; ok || (fit.L1 == 0) != (region["ten"] != 0) {
+				t.Errorf("the region of nine rows has the weight %v, that of ten %v; want none, and one without L1", w, region["ten"])
 			}
 		})
 	}

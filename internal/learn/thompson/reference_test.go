@@ -19,8 +19,9 @@ type reference struct {
 	}
 	Levels []float64
 	Draws  []struct {
-		Alpha, Beta float64
-		Quantiles   []float64 // of the logit, at the levels
+		Alpha, Beta         float64
+		Moments, Deviations [2]float64 // of a draw and of its square
+		Quantiles           []float64  // of the logit, at the levels
 	}
 	Best []struct {
 		Arms          [][2]float64
@@ -72,16 +73,20 @@ func TestIntervalsEqualThoseOfTheReference(t *testing.T) {
 }
 
 // The share of n draws below the quantile of level p has the standard error
-// √(p(1−p)/n); five of them are passed once in 1.7 million times.
-func TestDrawsHaveTheQuantilesOfTheReference(t *testing.T) {
+// √(p(1−p)/n), their mean the deviation over √n; five of them are passed once in
+// 1.7 million times. To a mean comes half an ulp of every draw.
+func TestDrawsAreDistributedAsTheReference(t *testing.T) {
 	const n = 50_000
 	ref := readReference(t)
 	for _, c := range ref.Draws {
 		t.Run(fmt.Sprintf("Beta(%g,%g)", c.Alpha, c.Beta), func(t *testing.T) {
 			p, rng := newPosterior(c.Alpha, c.Beta), rand.New(rand.NewPCG(3, 4))
 			below := make([]float64, len(ref.Levels))
+			var sums [2]float64
 			for range n {
 				d := p.draw(rng)
+				sums[0] += d.value
+				sums[1] += d.value * d.value
 				y := d.logit
 				if c.Alpha >= 1 && c.Beta >= 1 {
 					y = math.Log(d.value) - math.Log1p(-d.value)
@@ -90,6 +95,11 @@ func TestDrawsHaveTheQuantilesOfTheReference(t *testing.T) {
 					if y < q {
 						below[i]++
 					}
+				}
+			}
+			for k, want := range c.Moments {
+				if got, tol := sums[k]/n, 5*c.Deviations[k]/math.Sqrt(n)+1e-15; !(math.Abs(got-want) <= tol) {
+					t.Errorf("moment %d = %v, want %v ± %.2g", k+1, got, want, tol)
 				}
 			}
 			for i, level := range ref.Levels {

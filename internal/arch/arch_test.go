@@ -45,7 +45,10 @@ var may = map[string][]string{
 	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/demo", "internal/engine"},
 	"internal/arch":     {},
 	"bench":             {"cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
-	"bench/":            {"bench", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	"bench/learners": {
+		"bench", "internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/learn/types", "internal/simulator",
+	},
+	"bench/": {"bench/learners", "bench", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
 }
 
 // alone lists the libraries that only the named packages may import, with the

@@ -24,9 +24,9 @@ import (
 // stateVersion is the whole binary state: a card has nothing to remember.
 const stateVersion = 1
 
-// sigmoidSteepness makes the ends of the range score 1/(1+e^±3), about 0.05 and
+// SigmoidSteepness makes the ends of the range score 1/(1+e^±3), about 0.05 and
 // 0.95, as the API's definition says.
-const sigmoidSteepness = 6
+const SigmoidSteepness = 6
 
 // Scorecard is the learner and its own view: it never changes.
 type Scorecard struct {
@@ -130,7 +130,7 @@ func (s *Scorecard) normalise(raw float64) float64 {
 	if s.linear {
 		return (raw - s.low) / span
 	}
-	return learn.Sigmoid(sigmoidSteepness * (raw - (s.low+s.high)/2) / span)
+	return learn.Sigmoid(SigmoidSteepness * (raw - (s.low+s.high)/2) / span)
 }
 
 // Train evaluates the card: with learn.MinHoldoutRows labelled rows or more on the

@@ -104,6 +104,7 @@ func TestIdempotentWrites(t *testing.T) {
 	a := startAPI(t)
 	body := fmt.Sprintf(scorecardBody, "once")
 	first := a.must(201, post, "/api/v1/algorithm-models", a.editor, body, "Idempotency-Key: create-1")
+	a.must(404, get, "/api/v1/algorithm-models/of-another-path", a.viewer, "") // the next request takes over its memory
 	again := a.must(201, post, "/api/v1/algorithm-models", a.editor, body, "Idempotency-Key: create-1")
 	if string(first.body) != string(again.body) {
 		t.Errorf("got %s, want the first answer %s", again.body, first.body)

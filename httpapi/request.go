@@ -75,6 +75,7 @@ func (rq *request) begin(s *Server, rt *route, ctx *fasthttp.RequestCtx, param s
 		rq.mem = requestIDs.append(rq.mem)
 	}
 	rq.id = alias(rq.mem[at:])
+	rq.params = [2]string{} // the last request may have had more
 	for i, name := range rt.params {
 		at := len(rq.mem)
 		raw := param

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -49,6 +50,10 @@ func bodiesTable(id string) []struct {
 		{post, "/api/v1/algorithm-models", `{"key":"new","name":"n","modelType":"scorecard"}`, append([]field{
 			required("key"), required("name"), required("modelType"), {path: "metricsHistory", kind: "array", most: maxArrayItems}}, shared...)},
 		{put, model, `{}`, shared},
+		{post, "/api/v1/algorithm-models/import", `{"format":"praetor","model":{}}`, append([]field{
+			required("format"), text("key"), {path: "model", kind: "object", required: true}}, slices.DeleteFunc(slices.Clone(shared), func(f field) bool {
+			return f.path == "metrics" || f.path == "modelState" // they come with the model
+		})...)},
 		{post, model + "/restore", `{"version":1}`, []field{{path: "version", kind: "number", required: true}}},
 		{post, "/api/v1/algorithm-models/train", `{"modelId":"x"}`, []field{required("modelId")}},
 		{post, model + "/score", `{}`, []field{attributes("attributes"), attributes("context"), optional("offerId"), optional("customerId")}},

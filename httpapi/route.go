@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
@@ -17,12 +18,13 @@ type route struct {
 	method, path string
 	access       access
 	handle       handler
-	class        Class // for rate limits; empty: never limited
-	write        bool  // changes state: Idempotency-Key in, X-Applied-Index out
-	tenantless   bool  // the operator needs no X-Tenant-Id
-	strong       bool  // honours ?consistency=strong
-	maxBody      int   // bytes; 0: Config.MaxBody
-	ndjson       bool  // also reads NDJSON, as a stream
+	class        Class         // for rate limits; empty: never limited
+	write        bool          // changes state: Idempotency-Key in, X-Applied-Index out
+	tenantless   bool          // the operator needs no X-Tenant-Id
+	strong       bool          // honours ?consistency=strong
+	maxBody      int           // bytes; 0: Config.MaxBody
+	bodyTime     time.Duration // for the body to arrive in; 0: Config.ReadTimeout
+	ndjson       bool          // also reads NDJSON, as a stream
 	// hot routes are found before the router is asked, which copies a path's
 	// parameter into the heap twice. They have one parameter at most.
 	hot bool

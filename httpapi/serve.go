@@ -106,6 +106,9 @@ func (rq *request) admit(ctx *fasthttp.RequestCtx) error {
 	if most == 0 {
 		most = rq.server.cfg.MaxBody
 	}
+	if t := rq.route.bodyTime; t > 0 {
+		extend(rq.conn, t, t+rq.server.cfg.WriteTimeout)
+	}
 	rq.buffer, err = rq.stream.readAll(rq.buffer[:0], most)
 	rq.body = rq.buffer
 	return err

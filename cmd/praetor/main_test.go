@@ -49,6 +49,8 @@ func newFake(t *testing.T) *fakeEngine {
 		"GET /api/v1/algorithm-models/model_1":         {200, modelJSON},
 		"POST /api/v1/algorithm-models/model_1/train":  {202, `{"jobId":"job_1","modelId":"model_1","status":"queued"}`},
 		"GET /api/v1/jobs/job_1":                       {200, `{"jobId":"job_1","modelId":"model_1","status":"succeeded","progress":1,"version":4,"metrics":{"auc":0.8}}`},
+		"GET /api/v1/algorithm-models/model_1/export":  {200, `{"format":"praetor"}`},
+		"POST /api/v1/algorithm-models/import":         {201, modelJSON},
 		"GET /api/v1/algorithm-models/model_2":         {200, strings.ReplaceAll(modelJSON, "model_1", "model_2")},
 		"POST /api/v1/algorithm-models/model_2/train":  {202, `{"jobId":"job_2","modelId":"model_2","status":"queued"}`},
 		"GET /api/v1/jobs/job_2":                       {200, `{"jobId":"job_2","status":"failed","error":{"code":"unprocessable","message":"all negative"}}`},
@@ -119,6 +121,12 @@ func TestCommands(t *testing.T) {
 			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "POST /api/v1/algorithm-models/model_1/train " + tenantKey},
 			[]string{"job          job_1", "queued"},
 		},
+		{
+			"models export model_1",
+			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "GET /api/v1/algorithm-models/model_1/export " + tenantKey},
+			[]string{`{"format":"praetor"}`},
+		},
+		{"models import testdata/model.json --key cards", []string{"POST /api/v1/algorithm-models/import " + tenantKey}, []string{"key          cards"}},
 		{"version", nil, []string{"praetor ", "go1."}},
 	}
 	for _, tt := range tests {

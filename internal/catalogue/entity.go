@@ -84,6 +84,8 @@ const (
 	ReasonRestore = "restore"
 )
 
+var reasons = []string{ReasonTrain, ReasonReset, ReasonEvolve, ReasonRestore}
+
 // ModelFields are the fields of a model that a client sets. On an update a nil
 // field stays as it is.
 type ModelFields struct {

@@ -3,6 +3,7 @@ package catalogue
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/praetor-engine/praetor/internal/decision"
 )
@@ -113,11 +114,75 @@ func (c *Catalogue) CreateModel(tenantID, id string, f *ModelFields, at decision
 	return m, nil
 }
 
+// ImportedModel is a model with the life it had in another catalogue.
+type ImportedModel struct {
+	Fields          ModelFields   `json:"fields"`
+	Version         uint64        `json:"version"`
+	TrainingSamples int           `json:"trainingSamples"`
+	LastTrainedAt   decision.Time `json:"lastTrainedAt"`
+	Versions        []Version     `json:"versions"` // oldest first
+}
+
+// ImportModel makes a model that has lived elsewhere: its version, its histories
+// and its samples go on from there. In the registry it starts as a draft, like
+// every new model: who is champion is decided here.
+func (c *Catalogue) ImportModel(tenantID, id string, in *ImportedModel, at decision.Time) (*ModelRecord, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	m, err := c.CreateModel(tenantID, id, &in.Fields, at)
+	if err != nil {
+		return nil, err
+	}
+	m.Version, m.Versions = in.Version, slices.Clone(in.Versions)
+	m.TrainingSamples, m.LastTrainedAt = in.TrainingSamples, in.LastTrainedAt
+	return m, nil
+}
+
+// check names everything wrong with the life that a model brings.
+func (in *ImportedModel) check() error {
+	var p decision.Problems
+	if in.Version < 1 {
+		p.Addf("version", "want at least 1, got %d", in.Version)
+	}
+	if in.TrainingSamples < 0 {
+		p.Addf("trainingSamples", "want at least 0, got %d", in.TrainingSamples)
+	}
+	if len(in.Versions) > MaxVersions {
+		p.Addf("versions", "want at most %d, got %d", MaxVersions, len(in.Versions))
+	}
+	if len(in.Fields.MetricsHistory) > MaxMetricsHistory {
+		p.Addf("metricsHistory", "want at most %d, got %d", MaxMetricsHistory, len(in.Fields.MetricsHistory))
+	}
+	before := uint64(0)
+	for _, v := range in.Versions {
+		if v.Version <= before || v.Version > in.Version {
+			p.Addf("versions", "want different numbers of 1 to %d in their order, got %d after %d", in.Version, v.Version, before)
+		}
+		if !slices.Contains(reasons, v.Reason) {
+			p.Addf("versions", "version %d: want reason %s, got %.40q", v.Version, strings.Join(reasons, ", "), v.Reason)
+		}
+		before = v.Version
+	}
+	return p.Err()
+}
+
 // With returns a copy of the model with the given fields set.
 func (m *Model) With(f *ModelFields) *Model {
 	next := *m
 	next.set(f)
 	return &next
+}
+
+// Fields returns everything of the model that a client can set.
+func (m *Model) Fields() ModelFields {
+	next := *m // the fields must not point into a model in the catalogue
+	return ModelFields{
+		Key: &next.Key, ModelType: &next.ModelType, Name: &next.Name, Description: &next.Description, Status: &next.Status,
+		Config: m.Config, TargetField: m.TargetField, TargetSchemaKey: m.TargetSchemaKey, Predictors: m.Predictors,
+		Metrics: m.Metrics, MetricsHistory: m.MetricsHistory, LearningConfig: m.LearningConfig, OutcomeWeights: m.OutcomeWeights,
+		InteractionFeatures: m.InteractionFeatures, EvolutionConfig: m.EvolutionConfig, Family: &next.Family,
+	}
 }
 
 // set puts the given fields into the model.

@@ -111,7 +111,8 @@ func MinIndex(index uint64) Option { return func(c *call) { c.minIndex = index }
 // index at which it was applied.
 func AppliedIndex(dst *uint64) Option { return func(c *call) { c.appliedIndex = dst } }
 
-// do makes the call and decodes the answer into out, when that is not nil.
+// do makes the call and decodes the answer into out, when that is not nil; a
+// *[]byte takes it as it is.
 func (c *Client) do(ctx context.Context, r call, opts []Option, out any) error {
 	for _, opt := range opts {
 		opt(&r)
@@ -143,6 +144,10 @@ func (c *Client) do(ctx context.Context, r call, opts []Option, out any) error {
 
 func decode(r *call, answer []byte, out any) error {
 	if out == nil || len(answer) == 0 {
+		return nil
+	}
+	if raw, ok := out.(*[]byte); ok {
+		*raw = answer
 		return nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {

@@ -35,6 +35,7 @@ const (
 	KindResetLearning     Kind = 14
 	KindRestoreVersion    Kind = 15
 	KindDigest            Kind = 16
+	KindImportModel       Kind = 17
 )
 
 // Header is what every command carries beside its payload.
@@ -127,6 +128,15 @@ type DeleteOutcomeType struct {
 type CreateModel struct {
 	ID     string                `json:"id"`
 	Fields catalogue.ModelFields `json:"fields"`
+}
+
+// ImportModel makes a model with the life it had elsewhere.
+type ImportModel struct {
+	ID    string                  `json:"id"`
+	Model catalogue.ImportedModel `json:"model"`
+	// States are those of the versions, in their order, in the learner's binary
+	// form; nil where a version has none.
+	States [][]byte `json:"states"`
 }
 
 // UpdateModel changes the given fields of a model.

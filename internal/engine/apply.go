@@ -31,6 +31,7 @@ func init() {
 		command.KindResetLearning:     typed(applyResetLearning),
 		command.KindRestoreVersion:    typed(applyRestoreVersion),
 		command.KindDigest:            typed(applyDigest),
+		command.KindImportModel:       typed(applyImportModel),
 	}
 }
 

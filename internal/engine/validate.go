@@ -189,9 +189,15 @@ func joinTypes() string {
 	return strings.Join(names, ", ")
 }
 
+// stateless reports whether models of a type keep nothing of what they see.
+func stateless(t decision.ModelType) bool {
+	entry, ok := types.Of(t)
+	return ok && entry.Stateless
+}
+
 // resettable is an error for a model that has no learned state.
 func resettable(m *catalogue.Model) error {
-	if t, ok := types.Of(m.ModelType); ok && t.Stateless {
+	if stateless(m.ModelType) {
 		return decision.Errorf(decision.KindBadRequest, "a model of type %s has no learned state to reset", m.ModelType)
 	}
 	return nil

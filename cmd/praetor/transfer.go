@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/praetor-engine/praetor/internal/client"
+)
+
+type modelsExport struct {
+	connection `embed:""`
+	Model      string `arg:"" help:"The model's id or key."`
+	Format     string `enum:"praetor,lightgbm_text,lightgbm_json" default:"praetor" help:"praetor (everything, versions included), lightgbm_text or lightgbm_json (${default})."`
+}
+
+// Run writes the model as it comes.
+func (c *modelsExport) Run(ctx context.Context, env *environment) error {
+	engine, ctx, done, err := c.open(ctx, c.client)
+	if err != nil {
+		return err
+	}
+	defer done()
+	m, err := findModel(ctx, engine, c.Model, false)
+	if err != nil {
+		return err
+	}
+	document, err := engine.ExportModel(ctx, m.ID, c.Format)
+	if err != nil {
+		return err
+	}
+	_, err = env.out.Write(document)
+	return err
+}
+
+type modelsImport struct {
+	connection `embed:""`
+	File       string `arg:"" type:"existingfile" help:"The exported model."`
+	Format     string `enum:"praetor,lightgbm_text,lightgbm_json" default:"praetor" help:"What the file is: praetor, lightgbm_text or lightgbm_json (${default})."`
+	Key        string `help:"The new model's key; of an export of praetor the model's own unless given."`
+	Name       string `help:"The new model's name; likewise."`
+}
+
+// Run sends the file.
+func (c *modelsImport) Run(ctx context.Context, env *environment) error {
+	engine, ctx, done, err := c.open(ctx, c.client)
+	if err != nil {
+		return err
+	}
+	defer done()
+	model, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	if c.Format == client.FormatLightGBMText {
+		if model, err = json.Marshal(string(model)); err != nil {
+			return err
+		}
+	} else if !json.Valid(model) {
+		return fmt.Errorf("%s is not JSON, as a model of format %s is", c.File, c.Format)
+	}
+	in := client.Import{Format: c.Format, Model: model, Key: c.Key, Name: c.Name}
+	m, err := engine.ImportModel(ctx, in, client.IdempotencyKey(rand.Text()))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(env.out, m)
+	}
+	return printModel(env.out, &m)
+}

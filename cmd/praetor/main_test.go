@@ -126,7 +126,7 @@ func TestCommands(t *testing.T) {
 			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "GET /api/v1/algorithm-models/model_1/export " + tenantKey},
 			[]string{`{"format":"praetor"}`},
 		},
-		{"models import testdata/model.json --key cards", []string{"POST /api/v1/algorithm-models/import " + tenantKey}, []string{"key          cards"}},
+		{"models import testdata/model.json --model-key cards", []string{"POST /api/v1/algorithm-models/import " + tenantKey}, []string{"key          cards"}},
 		{"version", nil, []string{"praetor ", "go1."}},
 	}
 	for _, tt := range tests {

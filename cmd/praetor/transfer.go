@@ -39,8 +39,8 @@ type modelsImport struct {
 	connection `embed:""`
 	File       string `arg:"" type:"existingfile" help:"The exported model."`
 	Format     string `enum:"praetor,lightgbm_text,lightgbm_json" default:"praetor" help:"What the file is: praetor, lightgbm_text or lightgbm_json (${default})."`
-	Key        string `help:"The new model's key; of an export of praetor the model's own unless given."`
-	Name       string `help:"The new model's name; likewise."`
+	ModelKey   string `help:"The new model's key; of an export of praetor the model's own unless given."`
+	ModelName  string `help:"The new model's name; likewise."`
 }
 
 // Run sends the file.
@@ -61,7 +61,7 @@ func (c *modelsImport) Run(ctx context.Context, env *environment) error {
 	} else if !json.Valid(model) {
 		return fmt.Errorf("%s is not JSON, as a model of format %s is", c.File, c.Format)
 	}
-	in := client.Import{Format: c.Format, Model: model, Key: c.Key, Name: c.Name}
+	in := client.Import{Format: c.Format, Model: model, Key: c.ModelKey, Name: c.ModelName}
 	m, err := engine.ImportModel(ctx, in, client.IdempotencyKey(rand.Text()))
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ const (
 
 // ExportModel returns a model in a format.
 func (c *Client) ExportModel(ctx context.Context, id, format string, opts ...Option) (document []byte, err error) {
-	err = c.do(ctx, call{method: http.MethodGet, path: modelPath(id, "/export"), query: url.Values{"format": {format}}, safe: true}, opts, &document)
+	err = c.do(ctx, call{method: http.MethodGet, path: modelPath(id, "export"), query: url.Values{"format": {format}}, safe: true}, opts, &document)
 	return document, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/praetor-engine/praetor/bench"
+	"github.com/praetor-engine/praetor/bench/learners"
 	"github.com/praetor-engine/praetor/internal/app"
 )
 
@@ -37,6 +38,7 @@ type commandLine struct {
 	Score       scoreCommand       `cmd:"" help:"Scores a second, against a bare HTTP server that answers a constant."`
 	Crash       crashCommand       `cmd:"" help:"Kill the node during a load, restart it and count; fails on any difference."`
 	All         allCommand         `cmd:"" help:"All of these in turn."`
+	Learners    learnersCommand    `cmd:"" help:"The learners beside the libraries that specialists would use; make learners has what it needs."`
 
 	Engine engineCommand `cmd:"" hidden:"" help:"Serve as a child: a node."`
 	Bare   bareCommand   `cmd:"" hidden:"" help:"Serve as a child: a constant."`
@@ -169,6 +171,26 @@ func (c *allCommand) Run(ctx context.Context, s streams) error {
 		}
 	}
 	return nil
+}
+
+type learnersCommand struct {
+	bench.Options   `embed:""`
+	learners.Config `embed:""`
+}
+
+// Validate names what is wrong.
+func (c *learnersCommand) Validate() error {
+	return errors.Join(c.Options.Validate(), c.Config.Validate())
+}
+
+// Run measures.
+func (c *learnersCommand) Run(ctx context.Context, s streams) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	c.Self, c.Progress = self, s.err
+	return learners.Measure(ctx, &c.Options, &c.Config, s.out)
 }
 
 type engineCommand struct {

@@ -1,0 +1,127 @@
+package learners
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/praetor-engine/praetor/bench"
+	"github.com/praetor-engine/praetor/internal/client"
+	"github.com/praetor-engine/praetor/internal/dataset"
+	"github.com/praetor-engine/praetor/internal/decision"
+)
+
+// The targets: the fit alone, and with reading the history.
+const (
+	fitTarget     = 1
+	historyTarget = 3
+)
+
+// onePass is a logistic regression as the reference fits it: one pass. Our trainer
+// still makes two, one without the rows held out for the metrics.
+const onePass = `{"epochs":1}`
+
+// race is one type's training against one library's.
+type race struct {
+	kind          decision.ModelType
+	config, fit   string
+	part          string                 // what alone is
+	alone         func(training) float64 // the seconds that compare with the library's fit
+	library       fitted
+	theirs, fits  []float64
+	whole, engine []float64
+	model         string
+}
+
+func races() []*race {
+	return []*race{
+		{
+			kind: decision.LogisticRegression, config: onePass, fit: "sgd",
+			part: "one pass over all encoded rows",
+			// The reports before and after the last pass; the very last one is the end.
+			alone: func(t training) float64 { return t.passes[len(t.passes)-2] },
+		},
+		{
+			kind: decision.Bayesian, fit: "naive_bayes",
+			part:  "the counting scan: binning, dictionaries, counts of both models",
+			alone: func(t training) float64 { return t.scans[1] },
+		},
+	}
+}
+
+// throughput measures trainings on simulated interactions, in this process from
+// rows in memory and in an engine from its history.
+func (m *measurement) throughput(ctx context.Context) (_ *section, err error) {
+	data, outcomes, err := newMarket(m.cfg.Rows)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := m.folder("market")
+	if err != nil {
+		return nil, err
+	}
+	if err := newMatrix(data, nil).write(folder); err != nil {
+		return nil, err
+	}
+	m.logf("  recording %d interactions", len(outcomes))
+	e, err := m.startNode(ctx, "throughput", outcomes)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, e.Stop()) }()
+	all := races()
+	for _, r := range all {
+		if r.model, err = createModel(ctx, e, r.kind, r.config); err != nil {
+			return nil, err
+		}
+	}
+	rows := every(data)
+	for round := range m.Rounds {
+		for _, r := range all {
+			if err := r.round(ctx, m, e, folder, data, rows); err != nil {
+				return nil, err
+			}
+		}
+		m.logf("  round %d of %d", round+1, m.Rounds)
+	}
+	return throughputSection(all, len(rows)), nil
+}
+
+func createModel(ctx context.Context, e *bench.Engine, kind decision.ModelType, config string) (id string, err error) {
+	n := client.NewModel{Key: string(kind), Name: string(kind), ModelType: string(kind)}
+	if config != "" {
+		n.Config = json.RawMessage(config)
+	}
+	model, err := e.CreateModel(ctx, n)
+	return model.ID, err
+}
+
+func (r *race) round(ctx context.Context, m *measurement, e *bench.Engine, folder string, data *dataset.Table, rows []int) (err error) {
+	if r.library, err = m.reference.fit(task{Fit: r.fit, Data: folder}); err != nil {
+		return err
+	}
+	t, err := trainHere(ctx, r.kind, r.config, dataset.Source(data, rows))
+	if err != nil {
+		return err
+	}
+	took, err := trainJob(ctx, e, r.model)
+	if err != nil {
+		return err
+	}
+	r.theirs = append(r.theirs, r.library.Seconds)
+	r.fits, r.whole = append(r.fits, r.alone(t)), append(r.whole, t.total)
+	r.engine = append(r.engine, took.Seconds())
+	return nil
+}
+
+func throughputSection(races []*race, rows int) *section {
+	s := &section{heads: []string{"type", "what", "seconds", fmt.Sprintf("to the library's fit, %d rows", rows)}}
+	for _, r := range races {
+		s.add(string(r.kind), r.library.Library+", the fit alone, rows encoded", seconds(r.theirs), "1")
+		s.add("", "ours: "+r.part, seconds(r.fits), against(perRound(r.fits, r.theirs), fitTarget))
+		s.add("", "ours: the whole training, from rows in memory", seconds(r.whole), against(perRound(r.whole, r.theirs), 0))
+		s.add("", "ours: the whole training, from the engine's history", seconds(r.engine), against(perRound(r.engine, r.theirs), historyTarget))
+	}
+	return s
+}

@@ -69,7 +69,8 @@ func appendExplanations(dst []byte, list []learn.Explanation) []byte {
 			} else {
 				dst = append(dst, `,"matched":false`...)
 			}
-			dst = append(appendNumber(dst, "points", e.Value), '}')
+			dst = appendNumber(dst, "points", e.Value)
+			dst = append(appendNumber(dst, "contribution", e.Value), '}')
 			continue
 		}
 		dst = appendString(append(dst, `{"field":`...), e.Name)

@@ -8,14 +8,10 @@ import (
 // maxOffers is how many offers one request may rank.
 const maxOffers = 1000
 
-// explains reports whether answers of the type carry explanations.
+// explains reports whether answers of the type carry explanations: embeddings
+// and other systems' scores have no parts that a reader could name.
 func explains(t decision.ModelType) bool {
-	switch t {
-	case decision.Scorecard, decision.Bayesian, decision.LogisticRegression, decision.GradientBoosted,
-		decision.ThompsonBandit, decision.EpsilonGreedy:
-		return true
-	}
-	return false
+	return t != decision.NeuralCF && t != decision.ExternalEndpoint
 }
 
 func (s *Server) scoreModel(rq *request) error {

@@ -101,7 +101,7 @@ func TestModelLife(t *testing.T) {
 	card := a.create(fmt.Sprintf(scorecardBody, "card"))
 	a.must(400, post, models+"/"+card+"/reset-learning", a.editor, "")
 	r = a.must(200, post, models+"/"+card+"/score", a.viewer, `{"attributes":{"income":95000}}`)
-	if want := `{"score":0.916827303506` + ``; !strings.HasPrefix(string(r.body), want) || !strings.Contains(string(r.body), `"rawScore":90,"explanations":[{"rule":"r1","matched":true,"points":40}]`) {
+	if want := `{"score":0.916827303506` + ``; !strings.HasPrefix(string(r.body), want) || !strings.Contains(string(r.body), `"rawScore":90,"baseline":50,"explanations":[{"rule":"r1","matched":true,"points":40,"contribution":40}]`) {
 		t.Errorf("the scorecard's vector: got %s", r.body)
 	}
 	logistic := a.create(fmt.Sprintf(logisticBody, "logistic"))

@@ -23,6 +23,7 @@ type ScoreResult struct {
 	Confidence   *float64      `json:"confidence"`
 	RawScore     *float64      `json:"rawScore"`  // scorecard: points
 	RawMargin    *float64      `json:"rawMargin"` // gradient_boosted: log-odds
+	Baseline     *float64      `json:"baseline"`  // where the explanations start
 	OfferID      string        `json:"offerId"`
 	Propensity   *float64      `json:"propensity"` // bandits: probability of this choice
 	Degraded     bool          `json:"degraded"`

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
 )
@@ -214,3 +216,43 @@ func BenchmarkScore(b *testing.B) {
 		}
 	})
 }
+
+// What explanations start from and their parts add up to what the score is made
+// of, for every type that has them.
+func TestExplanationsAddUp(t *testing.T) {
+	n := fresh(t)
+	n.record(mixed(300)...)
+	for kind, margin := range map[decision.ModelType]func(res *learn.Result) float64{
+		decision.Scorecard:          func(res *learn.Result) float64 { return res.Raw },
+		decision.GradientBoosted:    func(res *learn.Result) float64 { return res.Raw },
+		decision.Bayesian:           logOdds,
+		decision.LogisticRegression: logOdds,
+		decision.OnlineLearner:      logOdds,
+	} {
+		var m *catalogue.Model
+		switch kind {
+		case decision.GradientBoosted:
+			m = n.model(string(kind), kind, "modelState", string(goldenState(t)))
+		case decision.Scorecard:
+			m = n.model(string(kind), kind, "config", `{"rules":[{"field":"x","operator":"gt","value":0.1,"points":10},{"field":"y","operator":"eq","value":1,"points":5}]}`)
+		default:
+			m = n.model(string(kind), kind)
+			n.train(m.ID)
+		}
+		s, err := n.Scorer("t1", m.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var res learn.Result
+		s.Score(n.ctx, &learn.Request{Row: number("x", 0.4), CustomerID: "c0", Explain: true, Rand: n.rng}, now(), &RankScratch{}, &res, nil)
+		sum := res.Baseline
+		for _, e := range res.Explanations {
+			sum += e.Value
+		}
+		if want := margin(&res); !res.HasBaseline || math.Abs(sum-want) > 1e-9 || len(res.Explanations) == 0 {
+			t.Errorf("%s: %v and %v add up to %v, want %v", kind, res.Baseline, res.Explanations, sum, want)
+		}
+	}
+}
+
+func logOdds(res *learn.Result) float64 { return math.Log(res.Score) - math.Log1p(-res.Score) }

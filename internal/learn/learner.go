@@ -83,7 +83,7 @@ type Result struct {
 	Score         float64 // in [0, 1]
 	Confidence    float64 // in [0, 1]; bayesian
 	Raw           float64 // points of a scorecard, margin of a tree ensemble
-	Baseline      float64 // what the explanations start from: with their values it adds up to Raw
+	Baseline      float64 // what the explanations start from
 	HasConfidence bool
 	HasRaw        bool
 	HasBaseline   bool
@@ -95,7 +95,10 @@ type Result struct {
 func (r *Result) Clear() { *r = Result{Explanations: r.Explanations[:0]} }
 
 // Explanation is one part of a score: a rule or bin of a scorecard with its
-// points, or a field with its contribution to the log-odds.
+// points, or a field with its contribution to the log-odds. With Baseline the
+// values of all parts add up to what the score is made of: a scorecard's points
+// before they are bounded, a tree ensemble's margin, else the log-odds. A bandit
+// is explained by its arms instead (ArmScore).
 type Explanation struct {
 	Name    string  // the rule, bin or field
 	Value   float64 // points (when Rule) or contribution

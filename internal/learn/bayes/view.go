@@ -220,6 +220,7 @@ func (v *view) Score(req *learn.Request, res *learn.Result) {
 	res.Score = v.calibration.score(v.logOdds(req.Row, explain))
 	res.Confidence, res.HasConfidence = v.confidence.load(), true
 	if req.Explain {
+		res.Baseline, res.HasBaseline = v.prior.load()/v.calibration.temperature+v.calibration.offset, true
 		encode.SortExplanations(res.Explanations)
 	}
 }

@@ -44,29 +44,20 @@ func (a *arm) scoreIn(explore bool, rng *rand.Rand) float64 {
 
 // Score decides whether to explore and scores the offer, or without an offer all
 // known arms and returns the best; without an arm it scores one never pulled.
-// Explanations are the scores. It needs req.Rand.
+// It needs req.Rand. A bandit is explained by its arms: ScoreArms.
 func (v *view) Score(req *learn.Request, res *learn.Result) {
 	res.Clear()
 	explore := req.Rand.Float64() < math.Float64frombits(v.epsilon.Load())
 	if req.OfferID != "" {
 		res.Score = v.arm(req.OfferID).scoreIn(explore, req.Rand)
-		explain(req, res, req.OfferID, res.Score)
 		return
 	}
 	known := v.table.Sorted()
 	if len(known.Cells) == 0 {
 		res.Score = unseen.scoreIn(explore, req.Rand)
 	}
-	for i, c := range known.Cells {
-		score := c.Load().scoreIn(explore, req.Rand)
-		res.Score = max(res.Score, score)
-		explain(req, res, known.IDs[i], score)
-	}
-}
-
-func explain(req *learn.Request, res *learn.Result, offerID string, value float64) {
-	if req.Explain {
-		res.Explanations = append(res.Explanations, learn.Explanation{Name: offerID, Value: value})
+	for _, c := range known.Cells {
+		res.Score = max(res.Score, c.Load().scoreIn(explore, req.Rand))
 	}
 }
 

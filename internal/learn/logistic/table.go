@@ -49,7 +49,10 @@ func (t *table) Score(req *learn.Request, res *learn.Result) {
 			res.Explanations = append(res.Explanations, learn.Explanation{Name: f.name, Value: c})
 		}
 	}
-	encode.SortExplanations(res.Explanations)
+	if req.Explain {
+		res.Baseline, res.HasBaseline = t.bias, true
+		encode.SortExplanations(res.Explanations)
+	}
 	res.Score = learn.Sigmoid(z)
 }
 

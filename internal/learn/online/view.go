@@ -42,7 +42,8 @@ func (l *learner) Publish() learn.View {
 // them for a set); all of them and the bias add up to z.
 func (v *view) Score(req *learn.Request, res *learn.Result) {
 	res.Clear()
-	z, at := v.bias.cell.loadWeight(), 0
+	bias, at := v.bias.cell.loadWeight(), 0
+	z := bias
 	var values decision.Row
 	for row := req.Row; len(row) > 0; {
 		values, row = encode.Cut(row)
@@ -56,7 +57,10 @@ func (v *view) Score(req *learn.Request, res *learn.Result) {
 			res.Explanations = append(res.Explanations, learn.Explanation{Name: v.fields[at].name, Value: c})
 		}
 	}
-	encode.SortExplanations(res.Explanations)
+	if req.Explain {
+		res.Baseline, res.HasBaseline = bias, true
+		encode.SortExplanations(res.Explanations)
+	}
 	res.Score = learn.Sigmoid(z)
 }
 

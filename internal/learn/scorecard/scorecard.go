@@ -87,6 +87,7 @@ func (*Scorecard) StateJSON() (json.RawMessage, error) { return nil, nil }
 func (s *Scorecard) Score(req *learn.Request, res *learn.Result) {
 	res.Clear()
 	if req.Explain {
+		res.Baseline, res.HasBaseline = s.base, true
 		for _, name := range s.names {
 			res.Explanations = append(res.Explanations, learn.Explanation{Name: name, Rule: true})
 		}

@@ -35,28 +35,19 @@ func (v *view) posterior(offerID string) *posterior {
 
 // Score draws from the offer's posterior, or without an offer takes the best of
 // one draw for every known arm; without an arm that is a draw from the prior.
-// Explanations are the draws. It needs req.Rand.
+// It needs req.Rand. A bandit is explained by its arms: ScoreArms.
 func (v *view) Score(req *learn.Request, res *learn.Result) {
 	res.Clear()
 	if req.OfferID != "" {
 		res.Score = v.posterior(req.OfferID).draw(req.Rand).value
-		explain(req, res, req.OfferID, res.Score)
 		return
 	}
 	arms := v.table.Sorted()
 	if len(arms.Cells) == 0 {
 		res.Score = v.prior.draw(req.Rand).value
 	}
-	for i, c := range arms.Cells {
-		d := c.Load().draw(req.Rand)
-		res.Score = max(res.Score, d.value)
-		explain(req, res, arms.IDs[i], d.value)
-	}
-}
-
-func explain(req *learn.Request, res *learn.Result, offerID string, value float64) {
-	if req.Explain {
-		res.Explanations = append(res.Explanations, learn.Explanation{Name: offerID, Value: value})
+	for _, c := range arms.Cells {
+		res.Score = max(res.Score, c.Load().draw(req.Rand).value)
 	}
 }
 

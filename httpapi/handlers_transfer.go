@@ -6,6 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/engine"
 )
 
@@ -33,6 +34,26 @@ func (s *Server) exportModel(rq *request) error {
 	rq.contentType = x.MediaType
 	rq.out = append(rq.out, x.Body...)
 	return nil
+}
+
+// modelPredictors answers with what the history says of a model's inputs.
+func (s *Server) modelPredictors(rq *request) error {
+	var o engine.PredictorOptions
+	for name, v := range map[string]*int{"bins": &o.Bins, "categories": &o.Categories, "maxPredictors": &o.MaxPredictors} {
+		if !rq.query.Has(name) {
+			continue
+		}
+		n, err := rq.query.GetUint(name)
+		if err != nil || n == 0 {
+			return decision.Invalid(name, "must be a whole number above 0, got %q", clip(string(rq.query.Peek(name))))
+		}
+		*v = n
+	}
+	report, err := s.engine.Predictors(rq.ctx, rq.tenant(), rq.param(0), o)
+	if err != nil {
+		return err
+	}
+	return rq.reply(fasthttp.StatusOK, report)
 }
 
 func (s *Server) importModel(rq *request) error {

@@ -21,6 +21,7 @@ func (s *Server) apiRoutes() []*route {
 		{method: put, path: model, access: editor, class: ClassWrite, write: true, handle: s.updateModel},
 		{method: remove, path: model, access: editor, class: ClassWrite, write: true, handle: s.deleteModel},
 		{method: post, path: models + "/import", access: admin, class: ClassWrite, write: true, maxBody: maxImport, bodyTime: importTime, handle: s.importModel},
+		{method: get, path: model + "/predictors", access: viewer, class: ClassRead, handle: s.modelPredictors},
 		{method: get, path: model + "/export", access: editor, class: ClassRead, handle: s.exportModel},
 		{method: post, path: model + "/restore", access: editor, class: ClassWrite, write: true, handle: s.restoreVersion},
 		{method: post, path: model + "/reset-learning", access: editor, class: ClassWrite, write: true, handle: s.resetLearning},

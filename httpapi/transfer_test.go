@@ -16,7 +16,16 @@ func TestExportAndImportOverHTTP(t *testing.T) {
 	a.must(404, get, models+"/"+id+"/export", a.stranger, "")
 	a.must(400, get, models+"/"+id+"/export?format=onnx", a.editor, "")
 	a.must(400, get, models+"/"+id+"/export?format=lightgbm_text", a.editor, "")
+	xml := a.must(200, get, models+"/"+id+"/export?format=pmml", a.editor, "")
+	if got := xml.header.Get("Content-Type"); got != "application/xml" || !strings.Contains(string(xml.body), "<Scorecard") {
+		t.Errorf("PMML: %s %.200s", got, xml.body)
+	}
 	x := a.must(200, get, models+"/"+id+"/export", a.editor, "")
+
+	a.must(400, get, models+"/"+id+"/predictors?bins=none", a.viewer, "")
+	a.must(404, get, models+"/"+id+"/predictors", a.stranger, "")
+	a.must(201, post, "/api/v1/respond", a.viewer, `{"customerId":"c","outcome":"click","attributes":{"age":3,"plan":"a","tags":["x"]}}`)
+	a.must(200, get, models+"/"+id+"/predictors?bins=5&categories=3", a.viewer, "")
 
 	body := fmt.Sprintf(`{"format":"praetor","key":"copy","model":%s}`, x.body)
 	a.must(403, post, models+"/import", a.editor, body)

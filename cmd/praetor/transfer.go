@@ -13,7 +13,7 @@ import (
 type modelsExport struct {
 	connection `embed:""`
 	Model      string `arg:"" help:"The model's id or key."`
-	Format     string `enum:"praetor,lightgbm_text,lightgbm_json" default:"praetor" help:"praetor (everything, versions included), lightgbm_text or lightgbm_json (${default})."`
+	Format     string `enum:"praetor,lightgbm_text,lightgbm_json,pmml" default:"praetor" help:"praetor (everything, versions included), lightgbm_text, lightgbm_json or pmml (${default})."`
 }
 
 // Run writes the model as it comes.

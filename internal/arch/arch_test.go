@@ -31,8 +31,8 @@ var may = map[string][]string{
 	"actors":             {"internal/decision", "internal/learn", "internal/learn/types"},
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/catalogue", "internal/command", "internal/decision",
-		"internal/endpoint", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/types", "internal/mlclient",
-		"internal/wire",
+		"internal/endpoint", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",
+		"internal/mlclient", "internal/pmml", "internal/wire",
 	},
 	"internal/pmml":   {"internal/decision", "internal/learn", "internal/learn/logistic", "internal/learn/scorecard"},
 	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/learn"},

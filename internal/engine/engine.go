@@ -95,6 +95,7 @@ type Engine struct {
 	node      *cluster.Node
 	machine   *machine
 	operator  *operator
+	reports   reports
 	jobs      *jobs
 	worker    *mlclient.Client
 	endpoints *endpoints
@@ -132,6 +133,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e := &Engine{config: config, log: log, worker: worker, endpoints: endpoints, operator: newOperator(config.OperatorKey)}
 	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)
 	e.jobs = newJobs(config.TrainWorkers)
+	e.reports = newReports()
 	if e.node, err = cluster.Open(config.Cluster, e.machine, log); err != nil {
 		_ = e.machine.close()
 		return nil, fmt.Errorf("engine: open the log: %w", err)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn/types"
+	"github.com/praetor-engine/praetor/internal/pmml"
 )
 
 // Format is a form in which a model leaves or enters the engine.
@@ -22,6 +24,7 @@ const (
 	FormatPraetor      Format = "praetor"       // everything the model has, versions included
 	FormatLightGBMText Format = "lightgbm_text" // model.txt
 	FormatLightGBMJSON Format = "lightgbm_json" // the result of dump_model
+	FormatPMML         Format = "pmml"          // what scores, for other engines; out only
 )
 
 // exportVersion is the version of praetor's own format.
@@ -56,6 +59,7 @@ type Document struct {
 const (
 	mediaJSON = "application/json"
 	mediaText = "text/plain; charset=utf-8"
+	mediaXML  = "application/xml"
 )
 
 // ExportModel returns a model in a format.
@@ -78,9 +82,23 @@ func (e *Engine) ExportModel(ctx context.Context, tenant, id string, format Form
 			return Document{}, err
 		}
 		return exportLightGBM(mr.record.Load(), state, format)
+	case FormatPMML:
+		return exportPMML(mr)
 	}
-	return Document{}, decision.Invalid("format", "want %s, %s or %s, got %.40q",
-		FormatPraetor, FormatLightGBMText, FormatLightGBMJSON, string(format))
+	return Document{}, decision.Invalid("format", "want %s, %s, %s or %s, got %.40q",
+		FormatPraetor, FormatLightGBMText, FormatLightGBMJSON, FormatPMML, string(format))
+}
+
+// exportPMML returns what scores as PMML.
+func exportPMML(mr *modelRuntime) (Document, error) {
+	m := &mr.record.Load().Model
+	p := mr.handle.Published()
+	if p.Fault != nil {
+		return Document{}, p.Fault.Err()
+	}
+	var b bytes.Buffer
+	err := pmml.Write(&b, pmml.Meta{ModelKey: m.Key, Name: m.Name, Version: m.Version, Timestamp: m.UpdatedAt.String()}, p.View)
+	return Document{mediaXML, b.Bytes()}, err
 }
 
 // exportLightGBM returns the trees in the form they were given in.

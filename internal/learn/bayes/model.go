@@ -30,7 +30,8 @@ type model struct {
 	weight      perClass // of those rows
 	fields      []*field // ascending names
 	byName      map[string]*field
-	cells       int // of all fields
+	order       []*field // of the row observed last, nil where one is not learned
+	cells       int      // of all fields
 	calibration calibration
 
 	changed bool     // since the last Publish
@@ -54,12 +55,12 @@ func (m *model) observe(ex *learn.Example) {
 	m.weight[class] = grown(m.weight[class], ex.Weight)
 	m.changed = true
 	row := ex.Row
-	for i := 0; i < len(row); {
+	for i, at := 0, 0; i < len(row); at++ {
 		j := i + 1
 		for j < len(row) && row[j].Name == row[i].Name {
 			j++
 		}
-		if f := m.field(&row[i]); f != nil && f.used && m.count(f, row[i:j], class, ex.Weight) {
+		if f := m.fieldAt(at, &row[i]); f != nil && f.used && m.count(f, row[i:j], class, ex.Weight) {
 			f.present[class] = grown(f.present[class], ex.Weight)
 			if !f.touched {
 				f.touched = true
@@ -72,6 +73,18 @@ func (m *model) observe(ex *learn.Example) {
 
 // grown adds a weight to a count and stops where ones no longer add up.
 func grown(count, weight float64) float64 { return min(count+weight, maxCount) }
+
+// fieldAt is field for the at-th field of a row: rows mostly have the same fields,
+// so it is usually that of the row before.
+func (m *model) fieldAt(at int, v *decision.Field) *field {
+	if at >= len(m.order) {
+		m.order = append(m.order, nil)
+	}
+	if f := m.order[at]; f == nil || f.name != v.Name {
+		m.order[at] = m.field(v)
+	}
+	return m.order[at]
+}
 
 // field returns the field of a value; the first value of a new field decides its
 // kind. It is nil when the model does not learn from it.

@@ -6,9 +6,11 @@ import (
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/learn/encode"
+	"github.com/praetor-engine/praetor/internal/learn/tape"
 )
 
-// Train counts the labelled rows. It scans them three times and keeps none:
+// Train counts the labelled rows. It scans them three times, the second and third
+// time from what it remembers of them where package tape has room for that:
 //
 //  1. the deciles of the numeric fields, from the rows that are not held out;
 //  2. the counts of all rows, which are the new state, and those of the rows that
@@ -19,15 +21,17 @@ import (
 // A field is numeric when all its values are numbers, or when config.binEdges has
 // it. With fewer than learn.MinHoldoutRows rows the metrics are those of the new
 // state on its own rows, and there is no calibration. Memory: two models, at most
-// maxSample values of each numeric field, and 24 bytes for each held-out row. The
-// new state does not depend on opts.Seed: nothing is random.
+// maxSample values of each numeric field, 24 bytes for each held-out row, and the
+// remembered rows, at most tape.Limit. The new state does not depend on
+// opts.Seed: nothing is random.
 func Train(ctx context.Context, spec learn.Spec, src learn.Source, opts learn.TrainOptions) (learn.Trained, error) {
 	var problems decision.Problems
 	cfg := readConfig(spec.Config, &problems)
 	if err := problems.Err(); err != nil {
 		return learn.Trained{}, err
 	}
-	t := &trainer{src: src, opts: opts, inputs: encode.NewInputs(&spec)}
+	inputs := encode.NewInputs(&spec)
+	t := &trainer{src: tape.Remember(src, inputs.Uses), opts: opts, inputs: inputs}
 	if err := t.profile(ctx, cfg); err != nil {
 		return learn.Trained{}, err
 	}

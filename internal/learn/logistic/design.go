@@ -8,6 +8,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/learn/encode"
+	"github.com/praetor-engine/praetor/internal/learn/tape"
 )
 
 // design is the design matrix, compact and in the order in which training reads
@@ -137,16 +138,46 @@ func newDesign(p *profile) *design {
 	return d
 }
 
-// set stores an example as row i.
-func (d *design) set(i int, ex *learn.Example) {
+// designRow is a row that is being stored.
+type designRow struct {
+	d       *design
+	numbers []float32
+	slots   []uint32
+	i, from int // its place, and where its members begin
+}
+
+// row begins row i with its label.
+func (d *design) row(i int, ex *learn.Example) designRow {
 	const least, most = 1e-30, 1e30 // the weights that a float32 holds with room for squares
 	d.labels[i] = float32(min(max(ex.Weight, least), most))
 	if !ex.Positive {
 		d.labels[i] = -d.labels[i]
 	}
-	numbers := d.numbers[i*d.n : (i+1)*d.n]
-	slots := d.slots[i*d.s : (i+1)*d.s]
-	from := len(d.members)
+	return designRow{d, d.numbers[i*d.n : (i+1)*d.n], d.slots[i*d.s : (i+1)*d.s], i, len(d.members)}
+}
+
+func (r *designRow) number(c *column, x float64) {
+	r.numbers[c.at] = float32((x - c.mean) / c.deviation)
+}
+
+func (r *designRow) category(c *column, weight uint32) {
+	switch {
+	case !c.set:
+		r.slots[c.at] = weight
+	case weight != 0:
+		r.d.members = append(r.d.members, weight)
+	}
+}
+
+func (r *designRow) end() {
+	if r.d.sets {
+		r.d.spans[r.i] = span{uint32(r.from), uint32(len(r.d.members))}
+	}
+}
+
+// set stores an example as row i.
+func (d *design) set(i int, ex *learn.Example) {
+	r := d.row(i, ex)
 	row := ex.Row
 	for k := range d.columns {
 		c := &d.columns[k]
@@ -154,24 +185,65 @@ func (d *design) set(i int, ex *learn.Example) {
 			row = row[1:]
 		}
 		for len(row) > 0 && row[0].Name == c.name {
-			switch v := &row[0]; {
-			case c.numeric:
-				if x, ok := v.Numeric(); ok {
-					numbers[c.at] = float32((x - c.mean) / c.deviation)
-				}
-			case c.set:
-				if w := c.weight(v); w != 0 {
-					d.members = append(d.members, w)
-				}
-			default:
-				slots[c.at] = c.weight(v)
+			v := &row[0]
+			if !c.numeric {
+				r.category(c, c.weight(v))
+			} else if x, ok := v.Numeric(); ok {
+				r.number(c, x)
 			}
 			row = row[1:]
 		}
 	}
-	if d.sets {
-		d.spans[i] = span{uint32(from), uint32(len(d.members))}
+	r.end()
+}
+
+// tapedField says what a field's values on a tape are in the design.
+type tapedField struct {
+	*column          // nil: no feature
+	weights []uint32 // of a category's texts, by their codes
+}
+
+// tapedFields returns the tape's fields by their numbers.
+func (e *encoder) tapedFields(t *tape.Tape) []tapedField {
+	columns := make(map[string]*column, len(e.columns))
+	for k := range e.columns {
+		columns[e.columns[k].name] = &e.columns[k]
 	}
+	names := t.Fields()
+	fields := make([]tapedField, len(names))
+	for number := 1; number < len(names); number++ {
+		c := columns[names[number]]
+		if c == nil {
+			continue
+		}
+		fields[number].column = c
+		for _, text := range t.Texts(number) {
+			fields[number].weights = append(fields[number].weights, c.index[text])
+		}
+	}
+	return fields
+}
+
+// setTaped is set for the values of an example on a tape.
+func (d *design) setTaped(i int, ex *learn.Example, values []tape.Value, fields []tapedField) {
+	r := d.row(i, ex)
+	for k := range values {
+		v := &values[k]
+		f := &fields[v.Field]
+		number := v.Kind == decision.Number || v.Kind == decision.Bool
+		switch {
+		case f.column == nil || f.numeric && !number:
+		case f.numeric:
+			r.number(f.column, v.Num)
+		case number:
+			r.category(f.column, f.weight(&decision.Field{Kind: v.Kind, Num: v.Num}))
+		case v.Kind == decision.EmptySet:
+			r.category(f.column, 0)
+		default:
+			r.category(f.column, f.weights[v.Code])
+		}
+	}
+	r.end()
 }
 
 // weight returns the index of a category's weight, 0 when it has none.

@@ -22,7 +22,8 @@
 // deviation back into weights and bias.
 //
 // Cost: a score is one pass over the row and the model's fields together, without
-// allocation; a training of n rows with k features reads the source twice and
-// then costs O(n·k) a pass, in 4 bytes a feature and row. The same rows, in the
+// allocation; a training of n rows with k features reads the source once, twice
+// when the rows are too many to be remembered (package tape), and then costs
+// O(n·k) a pass, in 4 bytes a feature and row. The same rows, in the
 // same order, with the same configuration and seed give the same bytes.
 package logistic

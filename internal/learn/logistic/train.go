@@ -7,6 +7,7 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
+	"github.com/praetor-engine/praetor/internal/learn/tape"
 )
 
 // patience is how many passes may go by without a lower held-out log-loss before
@@ -27,7 +28,7 @@ func Train(ctx context.Context, spec learn.Spec, src learn.Source, opts learn.Tr
 	if !cfg.seeded {
 		cfg.seed = opts.Seed
 	}
-	t := training{cfg: cfg, opts: &opts, rng: rand.New(rand.NewPCG(cfg.seed, 0))}
+	t := training{cfg: cfg, opts: &opts, rng: rand.New(rand.NewPCG(cfg.seed, 0)), remember: tape.Limit}
 	if err := t.read(ctx, &spec, src); err != nil {
 		return learn.Trained{}, err
 	}
@@ -55,6 +56,9 @@ type training struct {
 	m      *model
 	base   float64
 	scored []learn.Scored
+	// remember is how many bytes of rows may be kept from the first scan to spare
+	// the second.
+	remember int
 }
 
 // The shares of a training's work, for its progress.
@@ -64,11 +68,17 @@ const (
 	measured = 0.65
 )
 
-// read scans the source twice: once for the profile, once for the design matrix.
+// read scans the source for the profile and fills the design matrix, from what
+// it remembers of the rows or from a second scan.
 func (t *training) read(ctx context.Context, spec *learn.Spec, src learn.Source) error {
 	const op = "logistic.Train"
 	p := newProfile(spec)
-	if err := src.Scan(ctx, func(ex *learn.Example) error { p.add(ex); return nil }); err != nil {
+	remembered := tape.New(t.remember, p.inputs.Uses)
+	if err := src.Scan(ctx, func(ex *learn.Example) error {
+		p.add(ex)
+		remembered.Add(ex)
+		return nil
+	}); err != nil {
 		return err
 	}
 	t.opts.Report(profiled)
@@ -86,21 +96,44 @@ func (t *training) read(ctx context.Context, spec *learn.Spec, src learn.Source)
 	// Half a row more of each class keeps the log-odds finite in a part without
 	// positives (Anscombe, On estimating binomial response relations, 1956).
 	t.base = math.Log((float64(p.positives) + 0.5) / (float64(p.rows-p.positives) + 0.5))
-	filled := 0
-	err := src.Scan(ctx, func(ex *learn.Example) error {
-		i := places.next(p.heldOutRows > 0 && ex.HeldOut())
-		if i < 0 {
-			return &decision.Error{Kind: decision.KindInternal, Op: op, Msg: "the second scan gave other rows than the first"}
-		}
-		t.d.set(i, ex)
-		filled++
-		return nil
-	})
+	var filled int
+	var err error
+	if remembered.Complete() {
+		filled, err = t.replay(ctx, p, places, remembered)
+	} else {
+		filled, err = t.rescan(ctx, p, places, src)
+	}
 	if err == nil && filled != p.rows {
 		err = decision.Errorf(decision.KindInternal, "the second scan gave %d rows, the first %d", filled, p.rows)
 	}
 	t.opts.Report(designed)
 	return err
+}
+
+// replay fills the design matrix with the rows of the tape.
+func (t *training) replay(ctx context.Context, p *profile, places layout, rows *tape.Tape) (filled int, err error) {
+	fields := t.d.tapedFields(rows)
+	err = rows.Each(ctx, func(r *tape.Row) error {
+		ex := learn.Example{ID: r.ID, Positive: r.Positive, Weight: r.Weight}
+		t.d.setTaped(places.next(p.heldOutRows > 0 && ex.HeldOut()), &ex, r.Values, fields)
+		filled++
+		return nil
+	})
+	return filled, err
+}
+
+// rescan fills the design matrix with the rows of a second scan.
+func (t *training) rescan(ctx context.Context, p *profile, places layout, src learn.Source) (filled int, err error) {
+	err = src.Scan(ctx, func(ex *learn.Example) error {
+		i := places.next(p.heldOutRows > 0 && ex.HeldOut())
+		if i < 0 {
+			return &decision.Error{Kind: decision.KindInternal, Op: "logistic.Train", Msg: "the second scan gave other rows than the first"}
+		}
+		t.d.set(i, ex)
+		filled++
+		return nil
+	})
+	return filled, err
 }
 
 // fit fits and measures.

@@ -3,7 +3,10 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/praetor-engine/praetor/snapshot"
 )
@@ -19,10 +22,25 @@ func (n *Node) watchLeadership() {
 			if !leads {
 				continue
 			}
-			index, err := n.sync(context.Background())
-			if err == nil {
-				n.barrier.CompareAndSwap(0, index)
-			}
+			n.beginTerm()
+		case <-n.stop:
+			return
+		}
+	}
+}
+
+// beginTerm appends the barrier of a term, for as long as this node leads.
+func (n *Node) beginTerm() {
+	for n.IsLeader() {
+		index, err := n.sync(context.Background())
+		if err == nil {
+			n.barrier.CompareAndSwap(0, index)
+			return
+		}
+		select {
+		case <-time.After(retryPause):
+		case <-n.failed:
+			return
 		case <-n.stop:
 			return
 		}
@@ -84,7 +102,7 @@ func (n *Node) snapshotNow() {
 		}
 	}()
 	if err := n.Snapshot(ctx); err != nil {
-		if !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, errStopped) {
 			n.log.Error().Err(err).Msg("snapshot failed; the log goes on growing until one succeeds")
 		}
 		return
@@ -100,4 +118,53 @@ func (n *Node) raiseHighWater() {
 	case err != nil:
 		n.log.Error().Err(err).Msg("high-water mark not written")
 	}
+}
+
+// changes tells any number of waiters that something changed.
+type changes struct {
+	mu   sync.Mutex
+	next chan struct{}
+}
+
+// wait returns a channel that is closed at the next change.
+func (c *changes) wait() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next == nil {
+		c.next = make(chan struct{})
+	}
+	return c.next
+}
+
+func (c *changes) tell() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next != nil {
+		close(c.next)
+		c.next = nil
+	}
+}
+
+// leaderChanged returns a channel that is closed when another leader, or none, is
+// known.
+func (n *Node) leaderChanged() <-chan struct{} { return n.leaders.wait() }
+
+// observeLeaders wakes who waits for a leader.
+func (n *Node) observeLeaders() {
+	seen := make(chan raft.Observation, 1)
+	n.raft.RegisterObserver(raft.NewObserver(seen, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	}))
+	n.work.Go(func() {
+		for {
+			select {
+			case <-seen:
+				n.leaders.tell()
+				n.front.signal()
+			case <-n.stop:
+				return
+			}
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // Peer is a node as the others reach it.
 type Peer struct {
 	ID      string
-	Address string // host:port of its Raft listener
+	Address string // host:port of its node port
 }
 
 // ParsePeers reads peers written as id=host:port.
@@ -37,16 +38,37 @@ type Config struct {
 	NodeID  string // unique in the cluster, for ever bound to DataDir
 	DataDir string
 
-	// Listen is the host:port of the Raft listener. Empty: none, which only a
-	// node alone can do with.
+	// Listen is the host:port of the node port, which carries Raft and the node
+	// protocol. Empty: none, which only a node alone can do with.
 	Listen string
+	// Advertise is the host:port under which the others reach the node port;
+	// empty: this node's address in Peers, else Listen.
+	Advertise string
+	// TLS secures the node port; nil: plain connections, see CheckPlain.
+	TLS *TLSConfig
 	// Peers are the voters that found the cluster, this node among them, the
 	// same list on each; none: this node alone. Once there is state on the disk
 	// the membership in the log counts.
 	Peers []Peer
-	// Transport carries Raft's connections instead of plain TCP on Listen; the
-	// node closes it.
+	// Join has a node with an empty data directory join a running cluster instead
+	// of founding one: the addresses of some members.
+	Join []string
+	// JoinNonvoter has it stay without a vote.
+	JoinNonvoter bool
+	// Transport carries the connections of the node port instead of TCP on
+	// Listen; the node closes it.
 	Transport Transport
+
+	// Level is the newest level of commands that this build can apply, Version
+	// its name for people.
+	Level   uint8
+	Version string
+	// LevelOf returns the least level of a build that can apply a command; nil:
+	// zero for all. It must be quick.
+	LevelOf func(command []byte) uint8
+	// Detail returns what peers are shown of this node beside its state, such as
+	// its digest, at most 64 KiB; nil: nothing.
+	Detail func() []byte
 
 	// HeartbeatTimeout is how long a follower waits for its leader before it
 	// stands for election; zero: 10 ms for a node alone, 500 ms otherwise.
@@ -59,6 +81,11 @@ type Config struct {
 	LeaderLease time.Duration
 	// WriteTimeout ends a proposal when the log has not moved for so long.
 	WriteTimeout time.Duration
+	// LeaderWait is how long a proposal waits for a leader to be known.
+	LeaderWait time.Duration
+	// StallTimeout is how long one append to the log may take before the node
+	// gives up its office and is not ready; after several times as long it fails.
+	StallTimeout time.Duration
 
 	// A snapshot is taken once so many entries or bytes were applied since the
 	// last one, but not sooner than SnapshotInterval after it or after the start.
@@ -96,6 +123,9 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		WriteTimeout: 2 * time.Second,
+		// An election takes one to two heartbeat time-outs.
+		LeaderWait:   1500 * time.Millisecond,
+		StallTimeout: 5 * time.Second,
 		// With full entries 8192 of them are a gigabyte; the bytes trigger first.
 		SnapshotEntries:  8192,
 		SnapshotBytes:    256 << 20,
@@ -139,17 +169,29 @@ func (c *Config) validateNetwork(p *decision.Problems) {
 			p.Addf("listen", "got %q, want host:port", c.Listen)
 		}
 	}
+	if c.Advertise != "" {
+		validateAddress(p, "advertise", c.Advertise)
+	}
+	for i, a := range c.Join {
+		validateAddress(p, fmt.Sprintf("join[%d]", i), a)
+	}
+	if len(c.Join) > 0 {
+		if len(c.Peers) > 0 {
+			p.Addf("join", "got %d addresses and %d peers, want one of the two: a cluster is founded or joined", len(c.Join), len(c.Peers))
+		}
+		if c.Listen == "" && c.Transport == nil {
+			p.Addf("listen", "got nothing, want host:port since the node joins others")
+		}
+		if host, _, _ := net.SplitHostPort(c.Listen); c.Listen != "" && c.Advertise == "" && (host == "" || net.ParseIP(host).IsUnspecified()) {
+			p.Addf("advertise", "got nothing and listen %q, want an address that others can reach", c.Listen)
+		}
+	}
 	seen := make(map[string]bool)
 	for _, peer := range c.Peers {
 		if peer.ID == "" || strings.ContainsFunc(peer.ID, notIDRune) {
 			p.Addf("peers", "got id %q, want letters, digits, '.', '-' and '_'", peer.ID)
 		}
-		host, port, err := net.SplitHostPort(peer.Address)
-		if err != nil || host == "" || port == "" || port == "0" {
-			p.Addf("peers", "%s: got address %q, want host:port", peer.ID, peer.Address)
-		} else if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-			p.Addf("peers", "%s: got address %q, want one that others can reach", peer.ID, peer.Address)
-		}
+		validateAddress(p, "peers", peer.Address)
 		if seen[peer.ID] || seen[peer.Address] {
 			p.Addf("peers", "got %s=%s, but its id or its address is there twice", peer.ID, peer.Address)
 		}
@@ -161,6 +203,52 @@ func (c *Config) validateNetwork(p *decision.Problems) {
 	if len(c.Peers) > 1 && c.Listen == "" && c.Transport == nil {
 		p.Addf("listen", "got nothing, want host:port since there are peers")
 	}
+}
+
+// validateAddress wants an address that others can dial.
+func validateAddress(p *decision.Problems, path, address string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || port == "" || port == "0" {
+		p.Addf(path, "got address %q, want host:port", address)
+	} else if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		p.Addf(path, "got address %q, want one that others can reach", address)
+	}
+}
+
+// CheckPlain returns an error when the node port would carry plain connections
+// beyond this machine: without TLS, and with an address that is not loopback.
+func (c *Config) CheckPlain() error {
+	if c.TLS != nil {
+		return nil
+	}
+	addresses := append([]string{c.Listen, c.Advertise}, c.Join...)
+	for _, p := range c.Peers {
+		addresses = append(addresses, p.Address)
+	}
+	for _, a := range addresses {
+		if a == "" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(a)
+		ip := net.ParseIP(host)
+		if err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return decision.Errorf(decision.KindBadRequest, "got %s for the node port without TLS, want a loopback address, or certificates", a)
+		}
+	}
+	return nil
+}
+
+// advertised is the address that others reach this node under; empty: none.
+func (c *Config) advertised() string {
+	if c.Advertise != "" {
+		return c.Advertise
+	}
+	for _, p := range c.Peers {
+		if p.ID == c.NodeID {
+			return p.Address
+		}
+	}
+	return ""
 }
 
 // minTimeout is the least that Raft takes.
@@ -188,6 +276,8 @@ func (c *Config) validateTimes(p *decision.Problems) {
 		p.Addf("leader_lease", "got %v, want at most heartbeat_timeout, %v", t.lease, t.heartbeat)
 	}
 	atLeast("write_timeout", c.WriteTimeout, minTimeout)
+	atLeast("leader_wait", c.LeaderWait, time.Millisecond)
+	atLeast("stall_timeout", c.StallTimeout, minTimeout)
 	atLeast("snapshot_interval", c.SnapshotInterval, 0)
 	atLeast("group_delay", c.GroupDelay, 0)
 }

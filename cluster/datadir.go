@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/praetor-engine/praetor/internal/decision"
@@ -17,7 +22,8 @@ import (
 // The data directory, as far as this package owns it:
 //
 //	LOCK        held by the process that runs the node
-//	node.json   the layout's version and the node id this directory is bound to
+//	node.json   the layout's version, the node id this directory is bound to, its
+//	            incarnation and its cluster, see identity
 //	high-water  an index that this node has applied, see highWater
 //	raft.db     the log, and Raft's term and vote
 //	snapshots/  see package snapshot
@@ -40,30 +46,122 @@ func refuse(format string, args ...any) error {
 type identity struct {
 	Format int    `json:"format"`
 	NodeID string `json:"node_id"`
+	// Incarnation is drawn when the directory is made, in hexadecimal: the same
+	// id with another one is another node's data.
+	Incarnation string `json:"incarnation,omitempty"`
+	// Cluster is the cluster that the directory belongs to, in hexadecimal; empty:
+	// none yet, or one founded before clusters had ids.
+	Cluster string `json:"cluster,omitempty"`
 }
 
 // bindIdentity binds a new directory to a node id, and refuses one that is bound
 // to another: a node that comes back with somebody else's log would vote twice.
-func bindIdentity(dir, nodeID string) (fresh bool, err error) {
+func bindIdentity(dir, nodeID string, founded clusterID) (*self, error) {
 	path := filepath.Join(dir, identityName)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return true, bindNew(dir, identity{Format: dirFormat, NodeID: nodeID})
+		id := identity{Format: dirFormat, NodeID: nodeID, Incarnation: newIncarnation().String()}
+		if founded.known() {
+			id.Cluster = hex.EncodeToString(founded[:])
+		}
+		if err := bindNew(dir, id); err != nil {
+			return nil, err
+		}
+		return id.self(path)
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	var id identity
-	if err := json.Unmarshal(b, &id); err != nil {
-		return false, refuse("%s is damaged: %v; restore the file, or start an empty directory under a new node id", path, err)
-	}
-	if id.Format != dirFormat {
-		return false, refuse("%s: format is %d, this build reads format %d; start a build that knows it", path, id.Format, dirFormat)
+	id, err := decodeIdentity(path, b)
+	if err != nil {
+		return nil, err
 	}
 	if id.NodeID != nodeID {
-		return false, refuse("data directory %s belongs to node %q, got node id %q; use that id, or another directory", dir, id.NodeID, nodeID)
+		return nil, refuse("data directory %s belongs to node %q, got node id %q; use that id, or another directory", dir, id.NodeID, nodeID)
 	}
-	return false, nil
+	if id.Incarnation == "" { // from before there were any
+		id.Incarnation = newIncarnation().String()
+		if err := writeIdentity(path, id); err != nil {
+			return nil, err
+		}
+	}
+	return id.self(path)
+}
+
+func decodeIdentity(path string, b []byte) (identity, error) {
+	var id identity
+	if err := json.Unmarshal(b, &id); err != nil {
+		return id, refuse("%s is damaged: %v; restore the file, or start an empty directory under a new node id", path, err)
+	}
+	if id.Format != dirFormat {
+		return id, refuse("%s: format is %d, this build reads format %d; start a build that knows it", path, id.Format, dirFormat)
+	}
+	return id, nil
+}
+
+func newIncarnation() (i incarnation) {
+	rand.Read(i[:])
+	return i
+}
+
+// self is what a node says about itself.
+func (id identity) self(path string) (*self, error) {
+	s := &self{id: id.NodeID}
+	i, err := hex.DecodeString(id.Incarnation)
+	if err != nil || len(i) != len(s.incarnation) {
+		return nil, refuse("%s is damaged: got incarnation %q, want 32 hexadecimal digits; restore the file", path, id.Incarnation)
+	}
+	copy(s.incarnation[:], i)
+	var cluster clusterID
+	c, err := hex.DecodeString(id.Cluster)
+	if err != nil || len(c) != 0 && len(c) != len(cluster) {
+		return nil, refuse("%s is damaged: got cluster %q, want 32 hexadecimal digits; restore the file", path, id.Cluster)
+	}
+	copy(cluster[:], c)
+	s.cluster.Store(&cluster)
+	return s, nil
+}
+
+// bindCluster writes down which cluster an empty node has joined.
+func bindCluster(dir string, c clusterID) error {
+	path := filepath.Join(dir, identityName)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	id, err := decodeIdentity(path, b)
+	if err != nil {
+		return err
+	}
+	id.Cluster = hex.EncodeToString(c[:])
+	return writeIdentity(path, id)
+}
+
+func writeIdentity(path string, id identity) error {
+	b, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	return writeDurably(path, append(b, '\n'))
+}
+
+// foundingID is the id of a cluster that this node founds: the same on every
+// founder, who know nothing in common but the list of peers.
+func foundingID(cfg *Config) (c clusterID) {
+	switch {
+	case len(cfg.Join) > 0:
+	case len(cfg.Peers) < 2:
+		rand.Read(c[:])
+	default:
+		var founders []string
+		for _, p := range cfg.Peers {
+			founders = append(founders, p.ID+"="+p.Address)
+		}
+		slices.Sort(founders)
+		sum := sha256.Sum256([]byte(strings.Join(founders, "\n")))
+		copy(c[:], sum[:])
+	}
+	return c
 }
 
 // bindNew writes the high-water mark before the identity, so that a directory
@@ -75,11 +173,7 @@ func bindNew(dir string, id identity) error {
 	if err := writeDurably(filepath.Join(dir, highWaterName), encodeHighWater(0)); err != nil {
 		return err
 	}
-	b, err := json.Marshal(id)
-	if err != nil {
-		return err
-	}
-	return writeDurably(filepath.Join(dir, identityName), append(b, '\n'))
+	return writeIdentity(filepath.Join(dir, identityName), id)
 }
 
 // highWater is an index that this node has applied, kept apart from the log and

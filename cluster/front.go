@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -16,16 +17,17 @@ type Result struct {
 	Value any    // what the machine returned for it
 }
 
-// appender is what the front needs of the log. Today it is the local Raft; a
-// link to the leader can take its place without the front noticing.
+// appender is what the front needs of the log, wherever the leader is.
 type appender interface {
 	// append hands one entry over. It may block for as long as the log takes to
-	// accept it, which is how the log pushes back. finished is called once, from
-	// another goroutine, when all effects are visible or the entry failed; with
-	// KindUnavailable it never entered the log.
-	append(entry []byte, finished func(index uint64, results []any, err error))
+	// accept it, which is how the log pushes back. finished is called once, when
+	// all effects are visible or the entry failed; with KindUnavailable it never
+	// entered the log, and with errAgain in its chain it may be sent again.
+	append(entry []byte, finished finish)
 	// now returns the time to stamp on an entry, in Unix milliseconds.
 	now() int64
+	// open says whether a leader is known. Its change is told by front.signal.
+	open() bool
 }
 
 // front is the group commit: it coalesces concurrent proposals into entries.
@@ -35,6 +37,11 @@ type appender interface {
 // it is full, when it has waited for GroupDelay, or, with nothing in flight, when
 // as many proposals are back as the last entry carried: these are the clients
 // that it released.
+//
+// Nothing leaves the queue while no leader is known, and what certainly never
+// entered the log goes back into it: so a change of leader costs a proposal time
+// and not its answer, and one that runs out of time in the queue is known not to
+// have been written.
 type front struct {
 	cfg  *Config
 	back appender
@@ -47,6 +54,7 @@ type front struct {
 	queue        []*proposal
 	queueBytes   int
 	since        time.Time // when the queue was last empty
+	notBefore    time.Time // the next entry, after one that came back
 	pending      int       // proposals admitted and not finished
 	pendingBytes int
 	inFlight     int // entries
@@ -105,7 +113,7 @@ func (f *front) admit(p *proposal) error {
 	}
 	f.pending++
 	f.pendingBytes += len(p.command)
-	if f.cfg.GroupBytes == 0 {
+	if f.cfg.GroupBytes == 0 && len(f.queue) == 0 && f.back.open() {
 		p.state.Store(taken)
 		f.inFlight++
 		f.mu.Unlock()
@@ -132,36 +140,45 @@ func (f *front) signal() {
 	}
 }
 
-// wait waits for a proposal's result. It gives up when ctx ends, or when nothing
-// at all has finished for WriteTimeout: then there is no quorum.
+// wait waits for a proposal's result. It gives up when ctx ends, when no leader
+// is known for LeaderWait, or when nothing at all has finished for WriteTimeout:
+// then there is no quorum.
 func (f *front) wait(ctx context.Context, p *proposal) (Result, error) {
-	timer := time.NewTimer(f.cfg.WriteTimeout)
+	start := time.Now()
+	timer := time.NewTimer(min(f.cfg.LeaderWait, f.cfg.WriteTimeout))
 	defer timer.Stop()
 	for {
 		select {
 		case <-p.done:
 			return p.result, p.err
 		case <-ctx.Done():
-			return f.giveUp(p, ctx.Err(), "the request ended")
+			return f.giveUp(p, "", ctx.Err(), "the request ended")
 		case <-f.gone:
-			return f.giveUp(p, errStopped, "the node stopped")
+			return f.giveUp(p, "", errStopped, "the node stopped")
 		case <-timer.C:
+			if time.Since(start) < f.cfg.WriteTimeout {
+				if p.state.Load() == queued && !f.back.open() {
+					return f.giveUp(p, ReasonNotLeader, nil, "no leader was known for "+f.cfg.LeaderWait.String())
+				}
+				timer.Reset(min(f.cfg.LeaderWait, f.cfg.WriteTimeout-time.Since(start)))
+				continue
+			}
 			idle := time.Since(time.Unix(0, f.progress.Load()))
 			if left := f.cfg.WriteTimeout - idle; left > 0 {
 				timer.Reset(left)
 				continue
 			}
-			return f.giveUp(p, nil, "the log has not moved for "+f.cfg.WriteTimeout.String())
+			return f.giveUp(p, ReasonNotLeader, nil, "the log has not moved for "+f.cfg.WriteTimeout.String())
 		}
 	}
 }
 
 // giveUp ends a proposal whose caller no longer waits. Still queued, it never
 // enters the log.
-func (f *front) giveUp(p *proposal, cause error, why string) (Result, error) {
+func (f *front) giveUp(p *proposal, reason string, cause error, why string) (Result, error) {
 	if p.state.CompareAndSwap(queued, abandoned) {
 		f.release(p)
-		return Result{}, unavailable("", cause, "%s before the write entered the log; nothing was written, try again", why)
+		return Result{}, unavailable(reason, cause, "%s before the write entered the log; nothing was written, try again", why)
 	}
 	select {
 	case <-p.done: // finished just now
@@ -216,13 +233,20 @@ func (f *front) run() {
 // next returns a batch that is due, or how long to wait for it (zero: until
 // woken), or that there will be none any more.
 func (f *front) next() (batch []*proposal, wait time.Duration, over bool) {
+	open := f.back.open()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.queue) == 0 {
-		return nil, 0, f.closed != nil
+		return nil, 0, f.closed != nil && f.pending == 0
+	}
+	if !open && f.closed == nil {
+		return nil, leaderPoll, false
 	}
 	if f.inFlight >= f.cfg.InFlight {
 		return nil, 0, false
+	}
+	if left := time.Until(f.notBefore); left > 0 {
+		return nil, left, false
 	}
 	idle := f.inFlight == 0
 	switch left := f.cfg.GroupDelay - time.Since(f.since); {
@@ -232,6 +256,15 @@ func (f *front) next() (batch []*proposal, wait time.Duration, over bool) {
 		return nil, left, false
 	}
 }
+
+const (
+	// leaderPoll is how often the queue is looked at while no leader is known,
+	// in case its appearance was not told.
+	leaderPoll = 50 * time.Millisecond
+	// retryPause is how long an entry that never entered the log waits before it
+	// is sent again: less than an election, more than a spin.
+	retryPause = 10 * time.Millisecond
+)
 
 // take moves proposals from the queue into one entry, at least one, and no more
 // than GroupBytes of several. It returns nil when all were abandoned.
@@ -270,11 +303,15 @@ func (f *front) take() []*proposal {
 func (f *front) send(batch []*proposal) {
 	size := envelopeOverhead(len(batch))
 	commands := make([][]byte, len(batch))
+	h := header{at: f.back.now(), seed: rand.Uint64()}
 	for i, p := range batch {
 		commands[i] = p.command
 		size += len(p.command)
+		if f.cfg.LevelOf != nil {
+			h.level = max(h.level, f.cfg.LevelOf(p.command))
+		}
 	}
-	entry := appendEnvelope(make([]byte, 0, size), f.back.now(), rand.Uint64(), commands...)
+	entry := appendEnvelope(make([]byte, 0, size), h, commands...)
 	f.entries.Add(1)
 	f.commands.Add(uint64(len(batch)))
 	f.back.append(entry, func(index uint64, results []any, err error) { f.finish(batch, index, results, err) })
@@ -282,6 +319,9 @@ func (f *front) send(batch []*proposal) {
 
 // finish gives the proposals of an entry their results.
 func (f *front) finish(batch []*proposal, index uint64, results []any, err error) {
+	if errors.Is(err, errAgain) && f.requeue(batch) {
+		return
+	}
 	if err == nil {
 		f.progress.Store(time.Now().UnixNano())
 	}
@@ -300,6 +340,28 @@ func (f *front) finish(batch []*proposal, index uint64, results []any, err error
 	f.mu.Unlock()
 	f.release(batch...)
 	f.signal()
+}
+
+// requeue puts proposals that never entered the log back, before the others.
+// Their callers decide how long they wait.
+func (f *front) requeue(batch []*proposal) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed != nil {
+		return false
+	}
+	for _, p := range batch {
+		p.state.Store(queued)
+		f.queueBytes += len(p.command)
+	}
+	f.queue = append(batch[:len(batch):len(batch)], f.queue...)
+	f.inFlight--
+	f.lastCount = 0
+	f.notBefore = time.Now().Add(retryPause)
+	f.entries.Add(^uint64(0))
+	f.commands.Add(-uint64(len(batch)))
+	f.signal()
+	return true
 }
 
 // close refuses new proposals. The channel is closed when none is pending.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,12 +19,15 @@ import (
 type fakeLog struct {
 	mu      sync.Mutex
 	entries [][]string
-	finish  []func(uint64, []any, error)
+	finish  []finish
+	shut    atomic.Bool // no leader is known
 }
 
 func (l *fakeLog) now() int64 { return 7 }
 
-func (l *fakeLog) append(entry []byte, finished func(uint64, []any, error)) {
+func (l *fakeLog) open() bool { return !l.shut.Load() }
+
+func (l *fakeLog) append(entry []byte, finished finish) {
 	e, err := decodeEnvelope(string(entry))
 	if err != nil {
 		panic(err)
@@ -299,6 +303,58 @@ func TestFailedEntry(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, b *bench) {
 		b.start(t.Context(), "a")
 		b.log.finish[0](0, nil, unavailable(ReasonNotLeader, nil, "no"))
+		b.wantKind(t, "a", decision.KindUnavailable)
+	})
+}
+
+// Without a leader nothing is taken from the queue, and who runs out of time
+// there knows that nothing was written.
+func TestNoLeader(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bench) {
+		b.log.shut.Store(true)
+		b.start(t.Context(), "a")
+		time.Sleep(b.cfg.LeaderWait + time.Millisecond)
+		b.wantKind(t, "a", decision.KindUnavailable)
+		b.start(t.Context(), "b")
+		time.Sleep(b.cfg.LeaderWait / 2)
+		b.log.shut.Store(false)
+		b.signal()
+		synctest.Wait()
+		b.wantSizes(t, 1)
+		b.log.done(0)
+		b.wantDone(t, "b")
+	})
+}
+
+// What never entered the log is sent again, before what came later.
+func TestSentAgain(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bench) {
+		b.start(t.Context(), "a")
+		b.start(t.Context(), "b")
+		b.log.finish[0](0, nil, again(nil, "the leader changed"))
+		synctest.Wait()
+		b.wantSizes(t, 1) // not at once
+		time.Sleep(retryPause)
+		synctest.Wait()
+		b.wantSizes(t, 1, 2)
+		if got := b.log.entries[1][0]; got != "a" {
+			t.Errorf("got %q first, want the one that came back", got)
+		}
+		b.log.done(1)
+		b.wantDone(t, "a", "b")
+		if b.pending != 0 || b.pendingBytes != 0 || b.inFlight != 0 {
+			t.Errorf("got %d proposals of %d bytes and %d entries pending, want none", b.pending, b.pendingBytes, b.inFlight)
+		}
+	})
+}
+
+// A proposal that came back and runs out of time in the queue was not written.
+func TestSentAgainTooLate(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bench) {
+		b.start(t.Context(), "a")
+		b.log.shut.Store(true)
+		b.log.finish[0](0, nil, again(nil, "the leader changed"))
+		time.Sleep(b.cfg.WriteTimeout)
 		b.wantKind(t, "a", decision.KindUnavailable)
 	})
 }

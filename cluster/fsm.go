@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,30 +9,38 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/wire"
 	"github.com/praetor-engine/praetor/snapshot"
 )
 
 // stateSection is the snapshot section with what this package itself must not
 // forget:
 //
-//	version  1 byte   1
+//	version  1 byte   2
 //	at       8 bytes  little endian, the time of the last entry, Unix ms
+//	roster   see appendRoster; not in version 1
 const (
-	stateSection = "cluster"
-	stateVersion = 1
-	stateSize    = 9
+	stateSection    = "cluster"
+	stateVersion    = 2
+	oldStateVersion = 1
+	maxStateSize    = 16 << 20
 )
 
 // fsm adapts a Machine to Raft. Its methods run on Raft's apply goroutine, but
 // for Restore at start, which runs before there is one.
 type fsm struct {
 	machine Machine
+	level   byte // of this build
 	visible *visibility
+	waiting *waiting     // told of every entry; nil: nobody waits
+	removed func(string) // told of members that were removed; nil: nobody asks
 	fail    func(error)  // stops the node
 	failed  func() error // why the node was stopped; nil: it was not
 
-	at    atomic.Int64 // the time of the last entry
-	index uint64       // the last entry seen
+	roster roster
+	at     atomic.Int64  // the time of the last entry
+	term   atomic.Uint64 // of the last entry
+	index  uint64        // the last entry seen
 
 	// What was applied since the last snapshot, for deciding on the next.
 	entries, bytes atomic.Uint64
@@ -52,49 +59,87 @@ func (f *fsm) Apply(l *raft.Log) any {
 	if err := f.failed(); err != nil {
 		return response{err: err}
 	}
-	results, done, err := f.apply(l)
+	e, a, err := f.apply(l)
 	if err != nil {
 		err = fmt.Errorf("apply entry %d: %w", l.Index, err)
 		f.fail(err)
 		return response{err: err}
 	}
-	f.visible.applied(l.Index, done)
+	f.term.Store(l.Term)
+	f.visible.applied(l.Index, a.Done)
+	if f.waiting != nil {
+		f.waiting.applied(e, e.void(), a.Results)
+	}
 	f.due(f.entries.Add(1), f.bytes.Add(uint64(len(l.Data))))
-	return response{results: results}
+	return response{results: a.Results}
 }
 
-func (f *fsm) apply(l *raft.Log) ([]any, <-chan struct{}, error) {
+func (f *fsm) apply(l *raft.Log) (*envelope, Applied, error) {
+	var a Applied
 	if err := checkRecord(l); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", errDamagedLog, err)
+		return nil, a, fmt.Errorf("%w: %w", errDamagedLog, err)
 	}
 	e, err := decodeEnvelope(string(l.Data))
 	if err != nil {
-		return nil, nil, err
+		return nil, a, err
+	}
+	if e.level > f.level {
+		return nil, a, decision.Errorf(decision.KindInternal, "entry needs level %d, this build has level %d; start a build of the newer level", e.level, f.level)
 	}
 	e.Index, e.Term = l.Index, l.Term
+	f.index = l.Index
+	if e.void() {
+		return e, a, nil
+	}
 	// A new leader's clock may be behind the last one's; the same comparison on
 	// every node keeps time from running backwards.
 	e.At = max(e.At, f.at.Load())
 	f.at.Store(e.At)
-	f.index = l.Index
-	if len(e.Commands) == 0 {
-		return nil, nil, nil
+	switch {
+	case e.kind == kindRecord:
+		a.Results, err = f.record(e.Commands)
+	case len(e.Commands) > 0:
+		a = f.machine.Apply(&e.Entry)
+		if a.Results != nil && len(a.Results) != len(e.Commands) {
+			err = fmt.Errorf("machine gave %d results for %d commands", len(a.Results), len(e.Commands))
+		}
 	}
-	a := f.machine.Apply(e)
-	if a.Results != nil && len(a.Results) != len(e.Commands) {
-		return nil, nil, fmt.Errorf("machine gave %d results for %d commands", len(a.Results), len(e.Commands))
+	return e, a, err
+}
+
+// void says that the entry entered the log in another term than the one it was
+// sent for: its proposer has given it up.
+func (e *envelope) void() bool { return e.term != 0 && e.term != e.Term }
+
+// record applies a record of this package. Its result is an error or nil.
+func (f *fsm) record(commands []string) ([]any, error) {
+	results := make([]any, len(commands))
+	for i, c := range commands {
+		id, inc, err := decodeRecord(c)
+		if err != nil {
+			return nil, fmt.Errorf("record: %w", err)
+		}
+		if err := f.roster.announce(id, inc); err != nil {
+			results[i] = err
+		}
 	}
-	return a.Results, a.Done, nil
+	return results, nil
 }
 
 // StoreConfiguration implements raft.ConfigurationStore: a change of membership
 // counts as an entry that was applied.
-func (f *fsm) StoreConfiguration(index uint64, _ raft.Configuration) {
+func (f *fsm) StoreConfiguration(index uint64, c raft.Configuration) {
 	if f.failed() != nil {
 		return
 	}
 	f.index = index
+	gone := f.roster.configure(c)
 	f.visible.applied(index, nil)
+	for _, id := range gone {
+		if f.removed != nil {
+			f.removed(id)
+		}
+	}
 }
 
 // Snapshot implements raft.FSM.
@@ -107,7 +152,7 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 		return nil, fmt.Errorf("capture at %d: %w", f.index, err)
 	}
 	return &capture{
-		Capture: c, at: f.at.Load(),
+		Capture: c, at: f.at.Load(), roster: f.roster.all(),
 		entries: f.entries.Load(), bytes: f.bytes.Load(), fsm: f,
 	}, nil
 }
@@ -131,7 +176,7 @@ func (f *fsm) Restore(rc io.ReadCloser) error {
 }
 
 func (f *fsm) restore(src *snapshot.Source) error {
-	at, err := readState(src)
+	at, roster, err := readState(src)
 	if err != nil {
 		return err
 	}
@@ -140,33 +185,56 @@ func (f *fsm) restore(src *snapshot.Source) error {
 		return err
 	}
 	f.at.Store(at)
+	f.roster.entries.Store(&roster)
 	f.index = src.Manifest().Index
 	f.entries.Store(0)
 	f.bytes.Store(0)
 	f.visible.set(f.index)
+	if f.waiting != nil {
+		f.waiting.restored()
+	}
 	return nil
 }
 
-func readState(src *snapshot.Source) (at int64, err error) {
+func readState(src *snapshot.Source) (at int64, roster map[string]rosterEntry, err error) {
 	r, err := src.Section(stateSection)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	b, err := io.ReadAll(io.LimitReader(r, stateSize+1))
+	b, err := io.ReadAll(io.LimitReader(r, maxStateSize+1))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	if len(b) != stateSize || b[0] != stateVersion {
-		return 0, decision.Errorf(decision.KindInternal, "section %s: got %d bytes %x, want %d of version %d", stateSection, len(b), b, stateSize, stateVersion)
+	return decodeState(string(b))
+}
+
+func encodeState(at int64, roster map[string]rosterEntry) []byte {
+	b := wire.AppendUint64([]byte{stateVersion}, uint64(at))
+	return appendRoster(b, roster)
+}
+
+func decodeState(s string) (at int64, roster map[string]rosterEntry, err error) {
+	r := wire.NewReader(s)
+	v := r.Byte()
+	at = int64(r.Uint64())
+	switch {
+	case v == stateVersion:
+		roster = readRoster(&r)
+	case v != oldStateVersion:
+		return 0, nil, decision.Errorf(decision.KindInternal, "section %s: version is %d, this build reads versions %d and %d; start a build that knows it", stateSection, v, oldStateVersion, stateVersion)
 	}
-	return int64(binary.LittleEndian.Uint64(b[1:])), nil
+	if err := r.Close(); err != nil {
+		return 0, nil, fmt.Errorf("section %s: %w", stateSection, err)
+	}
+	return at, roster, nil
 }
 
 // capture writes a Capture of the machine, and the state of this package.
 type capture struct {
 	Capture
 	at             int64
+	roster         map[string]rosterEntry
 	entries, bytes uint64 // applied since the snapshot before, at the capture
 	fsm            *fsm
 }
@@ -182,7 +250,7 @@ func (c *capture) Persist(sink raft.SnapshotSink) error {
 		return err
 	}
 	sec := w.Section(stateSection)
-	if _, err := sec.Write(binary.LittleEndian.AppendUint64([]byte{stateVersion}, uint64(c.at))); err != nil {
+	if _, err := sec.Write(encodeState(c.at, c.roster)); err != nil {
 		return err
 	}
 	if err := sec.Close(); err != nil {

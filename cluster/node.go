@@ -24,13 +24,22 @@ type Node struct {
 	cfg   Config
 	log   zerolog.Logger
 	raft  *raft.Raft
-	net   *transport // nil: a node alone without a listener
+	self  *self
+	net   *transport // nil: a node alone without a port
+	links *links     // to the others; nil: without a port
 	logs  *logStore
 	snaps *snapshotStore
 	high  *highWater
 	fsm   *fsm
 	seen  *visibility
 	front *front
+
+	waiting   *waiting
+	marks     readMarks
+	leaders   changes      // of the known leader
+	forwarded atomic.Int64 // bytes of other nodes' entries that Raft has
+	stalls    atomic.Int32 // calls of the log store that hang
+	hung      atomic.Bool  // the node failed because of one
 
 	barrier  atomic.Uint64 // index of this node's first entry as leader; 0: none
 	caughtUp atomic.Bool   // latched: see Ready
@@ -61,7 +70,12 @@ func Open(cfg Config, m Machine, log zerolog.Logger) (*Node, error) {
 	}
 	n.seen = newVisibility(n.stop)
 	n.front = newFront(&n.cfg, n, n.stop)
-	n.fsm = &fsm{machine: m, visible: n.seen, fail: n.fail, failed: n.Err, due: n.snapshotDue}
+	n.waiting = newWaiting(cfg.WriteTimeout, func(index uint64) error { return n.seen.wait(context.Background(), index) })
+	n.marks.verify = n.verifyMark
+	n.fsm = &fsm{
+		machine: m, level: cfg.Level, visible: n.seen, waiting: n.waiting, removed: n.memberRemoved,
+		fail: n.fail, failed: n.Err, due: n.snapshotDue,
+	}
 	from, err := n.openStores()
 	if err == nil {
 		err = n.start(from, m)
@@ -101,7 +115,7 @@ func (n *Node) openStores() (beginning, error) {
 		return beginning{}, err
 	}
 	n.onClose(lock.Close)
-	if _, err := bindIdentity(dir, n.cfg.NodeID); err != nil {
+	if n.self, err = bindIdentity(dir, n.cfg.NodeID, foundingID(&n.cfg)); err != nil {
 		return beginning{}, err
 	}
 	if n.high, err = openHighWater(dir); err != nil {
@@ -135,13 +149,13 @@ func (n *Node) start(from beginning, m Machine) error {
 	if err != nil {
 		return err
 	}
-	var logs raft.LogStore = n.logs
+	store := &watchdog{LogStore: n.logs, stable: n.logs, limit: n.cfg.StallTimeout, stalled: n.storeStalled, passed: n.storePassed}
 	if n.cfg.faults != nil {
-		logs = n.cfg.faults(logs)
+		store.LogStore = n.cfg.faults(n.logs)
 	}
 	rc := n.raftConfig(alone)
-	if from.last == 0 {
-		if err := n.found(rc, logs, trans, n.founders(local)); err != nil {
+	if from.last == 0 && len(n.cfg.Join) == 0 {
+		if err := n.found(rc, store, trans, n.founders(local)); err != nil {
 			return errors.Join(fmt.Errorf("found the cluster: %w", err), closeTransport(trans))
 		}
 	}
@@ -151,7 +165,7 @@ func (n *Node) start(from beginning, m Machine) error {
 		}
 	}
 	n.work.Go(n.seen.run)
-	n.raft, err = raft.NewRaft(rc, n.fsm, logs, n.logs, n.snaps, trans)
+	n.raft, err = raft.NewRaft(rc, n.fsm, store, store, n.snaps, trans)
 	if err != nil {
 		// Raft only says that no snapshot could be restored; the machine said why.
 		return errors.Join(fmt.Errorf("start Raft: %w", err), n.Err(), closeTransport(trans))
@@ -161,6 +175,10 @@ func (n *Node) start(from beginning, m Machine) error {
 	n.shutdown.Store(&shutdown)
 	n.onClose(func() error { return shutdown().Error() })
 	n.snaps.released.Store(true)
+	n.observeLeaders()
+	if n.net != nil {
+		n.openPort()
+	}
 	n.work.Go(n.watchLeadership)
 	n.work.Go(n.housekeep)
 	n.work.Go(n.front.run)
@@ -182,29 +200,53 @@ func (n *Node) openTransport() (raft.Transport, raft.ServerAddress, error) {
 		local, t := raft.NewInmemTransport(raft.ServerAddress(n.cfg.NodeID))
 		return t, local, nil
 	}
+	var source *tlsSource
+	if n.cfg.TLS != nil {
+		var err error
+		if source, err = newTLSSource(*n.cfg.TLS, n.log); err != nil {
+			return nil, "", err
+		}
+	}
 	if layer == nil {
 		var err error
 		if layer, err = ListenTCP(n.cfg.Listen); err != nil {
-			return nil, "", fmt.Errorf("raft listener: %w", err)
+			return nil, "", fmt.Errorf("node port: %w", err)
 		}
 	}
-	s := &streams{Transport: layer, open: make(map[net.Conn]struct{})}
-	for _, p := range n.cfg.Peers {
-		if p.ID == n.cfg.NodeID {
-			s.advertise = p.Address
-		}
-	}
-	n.net = newTransport(s, newBridge(n.log))
+	p := newPort(layer, n.cfg.advertised(), n.self, source, n.log)
+	p.verdict, p.unwanted, p.serve = n.fsm.roster.verdict, n.unwanted, n.serve
+	n.net = newTransport(p, newBridge(n.log))
+	n.links = newLinks(func(id, address string) (net.Conn, hello, error) {
+		return p.dial(connNode, id, address, dialTimeout)
+	})
 	return n.net, n.net.LocalAddr(), nil
+}
+
+// openPort lets the others in, now that there is something to talk to.
+func (n *Node) openPort() {
+	leads := func(id string, term uint64) bool {
+		return n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && n.knows(id)
+	}
+	n.net.leads.Store(&leads)
+	n.net.port.start()
+	n.onClose(func() error { n.links.close(); return nil })
+	n.work.Go(n.belong)
+	n.work.Go(func() {
+		select {
+		case <-n.failed: // whatever Raft still does: nobody hears this node again
+			n.net.Close()
+		case <-n.stop:
+		}
+	})
 }
 
 // found writes the first entry of a new cluster. Raft stores a term before it,
 // and after a crash between the two refuses to write the entry; but as long as
 // the log is empty it is the same entry on every founder.
-func (n *Node) found(rc *raft.Config, logs raft.LogStore, trans raft.Transport, c raft.Configuration) error {
-	err := raft.BootstrapCluster(rc, logs, n.logs, n.snaps, trans, c)
+func (n *Node) found(rc *raft.Config, store *watchdog, trans raft.Transport, c raft.Configuration) error {
+	err := raft.BootstrapCluster(rc, store, store, n.snaps, trans, c)
 	if errors.Is(err, raft.ErrCantBootstrap) {
-		err = logs.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(c)})
+		err = store.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(c)})
 	}
 	return err
 }
@@ -245,56 +287,106 @@ func (n *Node) raftConfig(alone bool) *raft.Config {
 // now implements appender.
 func (n *Node) now() int64 { return max(time.Now().UnixMilli(), n.fsm.at.Load()) }
 
-// append implements appender on the local Raft.
-func (n *Node) append(entry []byte, finished func(index uint64, results []any, err error)) {
+// open implements appender.
+func (n *Node) open() bool { return !n.Stale() && n.stalls.Load() == 0 }
+
+// append implements appender: here when this node leads, else through the leader.
+func (n *Node) append(entry []byte, finished finish) {
+	term := n.raft.CurrentTerm()
+	id, address := n.Leader()
+	if id == "" || n.raft.CurrentTerm() != term {
+		finished(0, nil, again(nil, "no leader is known; nothing was written, try again"))
+		return
+	}
+	seq, err := n.waiting.add(term, finished)
+	if err != nil {
+		finished(0, nil, err)
+		return
+	}
+	stampOrigin(entry, term, n.waiting.run, seq)
+	switch {
+	case id == n.cfg.NodeID:
+		n.appendLocal(entry, seq)
+	case n.links == nil:
+		n.waiting.refuse(seq, again(nil, "node %s leads, and this node has no port to reach it", id))
+	default:
+		n.appendRemote(id, address, entry, seq)
+	}
+}
+
+// appendLocal appends to this node's own log. The apply answers; what is left to
+// say here is when it never will.
+func (n *Node) appendLocal(entry []byte, seq uint64) {
 	future := n.raft.Apply(entry, n.cfg.WriteTimeout)
 	go func() {
 		if err := future.Error(); err != nil {
-			finished(0, nil, n.classify(err))
-			return
+			n.notAppended(seq, n.classify(err))
 		}
-		r := future.Response().(response)
-		if r.err == nil {
-			r.err = n.seen.wait(context.Background(), future.Index())
-		}
-		if r.err != nil {
-			finished(0, nil, indeterminate(r.err, "the write is in the log, but this node could not apply it"))
-			return
-		}
-		finished(future.Index(), r.results, nil)
 	}()
 }
 
+// appendRemote sends an entry to the leader.
+func (n *Node) appendRemote(id, address string, entry []byte, seq uint64) {
+	conn, err := n.links.to(id, address)
+	if err != nil {
+		n.waiting.refuse(seq, again(err, "the leader %s at %s cannot be reached; nothing was written", id, address))
+		return
+	}
+	_, err = conn.start(opPropose, n.cfg.WriteTimeout, entry, func(_ []byte, err error) {
+		if err != nil {
+			n.notAppended(seq, err)
+		}
+	})
+	switch {
+	case overloaded(err):
+		n.waiting.refuse(seq, err)
+	case err != nil:
+		n.waiting.refuse(seq, again(err, "the leader %s at %s cannot be reached; nothing was written", id, address))
+	}
+}
+
+// notAppended notes why an entry of this node was not appended, if it is known that it
+// was not; otherwise the log will tell.
+func (n *Node) notAppended(seq uint64, err error) {
+	switch decision.KindOf(err) {
+	case decision.KindUnavailable, decision.KindBadRequest:
+		n.waiting.refuse(seq, err)
+	default:
+		n.waiting.doubt(seq, err)
+	}
+}
+
 // Propose has a command applied on every node and returns once its effects are
-// visible on this one. KindUnavailable: it never entered the log. KindTooLarge:
+// visible on this one, wherever the leader is. KindUnavailable: it never entered
+// the log. KindTooLarge:
 // it is over MaxCommandBytes. KindIndeterminate: it may have, and may still be
 // applied. The command must not be changed afterwards.
 func (n *Node) Propose(ctx context.Context, command []byte) (Result, error) {
 	return n.front.propose(ctx, command)
 }
 
-// Barrier returns once everything that was in the log before is visible on this
-// node, which must lead.
-func (n *Node) Barrier(ctx context.Context) error {
-	_, err := n.sync(ctx)
-	return err
-}
-
 // sync appends an entry without commands and waits for it.
 func (n *Node) sync(ctx context.Context) (index uint64, err error) {
+	index, _, err = n.appendAndWait(ctx, appendEnvelope(nil, header{at: n.now()}))
+	return index, err
+}
+
+// appendAndWait appends one entry, past the front.
+func (n *Node) appendAndWait(ctx context.Context, entry []byte) (uint64, []any, error) {
 	type outcome struct {
-		index uint64
-		err   error
+		index   uint64
+		results []any
+		err     error
 	}
 	done := make(chan outcome, 1)
-	n.append(appendEnvelope(nil, n.now(), 0), func(index uint64, _ []any, err error) { done <- outcome{index, err} })
+	n.append(entry, func(index uint64, results []any, err error) { done <- outcome{index, results, err} })
 	select {
 	case o := <-done:
-		return o.index, o.err
+		return o.index, o.results, o.err
 	case <-ctx.Done():
-		return 0, indeterminate(ctx.Err(), "the request ended before the log was reached")
+		return 0, nil, indeterminate(ctx.Err(), "the request ended before the log was reached")
 	case <-n.stop:
-		return 0, indeterminate(errStopped, "the node stopped before the log was reached")
+		return 0, nil, indeterminate(errStopped, "the node stopped before the log was reached")
 	}
 }
 
@@ -311,17 +403,6 @@ func (n *Node) WaitApplied(ctx context.Context, index uint64) error {
 	return nil
 }
 
-// TransferLeadership hands the leadership to the most current other voter.
-func (n *Node) TransferLeadership(ctx context.Context) error {
-	if !n.IsLeader() {
-		return n.classify(raft.ErrNotLeader)
-	}
-	if n.voters() < 2 {
-		return unavailable("", nil, "there is no other voter to hand the leadership to")
-	}
-	return n.await(ctx, "hand over the leadership", n.raft.LeadershipTransfer())
-}
-
 // Snapshot takes a snapshot now. With nothing applied since the last one it does
 // nothing.
 func (n *Node) Snapshot(ctx context.Context) error {
@@ -331,16 +412,17 @@ func (n *Node) Snapshot(ctx context.Context) error {
 	if n.fsm.entries.Load() == 0 {
 		return nil
 	}
-	err := n.await(ctx, "take a snapshot", n.raft.Snapshot())
+	err := n.await(ctx, "take a snapshot", func() raft.Future { return n.raft.Snapshot() })
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		return nil
 	}
 	return err
 }
 
-func (n *Node) await(ctx context.Context, what string, f raft.Future) error {
+// await waits for one of Raft's futures. Even to ask for it may block.
+func (n *Node) await(ctx context.Context, what string, ask func() raft.Future) error {
 	done := make(chan error, 1)
-	go func() { done <- f.Error() }()
+	go func() { done <- ask().Error() }()
 	select {
 	case err := <-done:
 		if err != nil {
@@ -349,6 +431,8 @@ func (n *Node) await(ctx context.Context, what string, f raft.Future) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", what, ctx.Err())
+	case <-n.stop:
+		return fmt.Errorf("%s: %w", what, errStopped)
 	}
 }
 
@@ -360,6 +444,7 @@ func (n *Node) fail(err error) {
 		n.log.Error().Err(err).Msg("the node stops: going on could lose or change data")
 		close(n.failed)
 		n.front.close(err)
+		n.waiting.close(err)
 		if shutdown := n.shutdown.Load(); shutdown != nil {
 			(*shutdown)()
 		}
@@ -397,15 +482,28 @@ func (n *Node) close(ctx context.Context) error {
 		errs = append(errs, n.leave(ctx))
 	}
 	close(n.stop)
-	err := n.free()
-	n.work.Wait()
-	return errors.Join(append(errs, err)...)
+	n.waiting.close(errStopped)
+	freed := make(chan error, 1)
+	go func() {
+		err := n.free()
+		n.work.Wait()
+		freed <- err
+	}()
+	if !n.hung.Load() {
+		return errors.Join(append(errs, <-freed)...)
+	}
+	select {
+	case err := <-freed:
+		return errors.Join(append(errs, err)...)
+	case <-ctx.Done():
+		return errors.Join(append(errs, fmt.Errorf("the log store still hangs; only the end of the process frees it: %w", n.Err()))...)
+	}
 }
 
 // leave is the part of closing that a failed node skips.
 func (n *Node) leave(ctx context.Context) error {
 	if n.IsLeader() && n.voters() > 1 {
-		if err := n.TransferLeadership(ctx); err != nil {
+		if err := n.leadTransfer(ctx, ""); err != nil {
 			n.log.Warn().Err(err).Msg("the leadership was not handed over; the others will elect a leader after their time-out")
 		}
 	}

@@ -101,8 +101,12 @@ func (b *beginning) follow(logs *logStore, from, high uint64) error {
 	return nil
 }
 
-// alone says whether the node is the only server.
+// alone says whether the node is the only server, and must stay it: nobody can
+// join a node without a port.
 func (b *beginning) alone(cfg *Config) bool {
+	if cfg.Listen != "" || cfg.Transport != nil {
+		return false
+	}
 	if b.last > 0 {
 		return len(b.membership.Servers) <= 1
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -51,7 +52,7 @@ func replay(logs *logStore, m Machine) (uint64, error) {
 	stop := make(chan struct{})
 	defer close(stop)
 	f := &fsm{
-		machine: m, visible: newVisibility(stop),
+		machine: m, level: math.MaxUint8, visible: newVisibility(stop),
 		fail: func(error) {}, failed: func() error { return nil }, due: func(uint64, uint64) {},
 	}
 	go f.visible.run()

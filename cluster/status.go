@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/hex"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -35,6 +36,11 @@ type Status struct {
 	Pending     int    // proposals not finished
 	Entries     uint64 // proposed by this node since it started
 	Commands    uint64 // in these entries
+	Ready       bool
+	Problem     string // why it is not ready
+	Level       uint8
+	Version     string
+	Cluster     string // the cluster's id; empty: not known
 }
 
 var roles = map[raft.RaftState]string{
@@ -65,6 +71,13 @@ func (n *Node) Status() Status {
 	} else if !last.IsZero() {
 		s.LastContact = time.Since(last)
 	}
+	if err := n.Ready(); err != nil {
+		s.Problem = err.Error()
+	}
+	s.Ready, s.Level, s.Version = s.Problem == "", n.cfg.Level, n.cfg.Version
+	if c := n.self.clusterID(); c.known() {
+		s.Cluster = hex.EncodeToString(c[:])
+	}
 	n.front.mu.Lock()
 	s.Pending = n.front.pending
 	n.front.mu.Unlock()
@@ -93,6 +106,9 @@ func (n *Node) Stale() bool {
 func (n *Node) Ready() error {
 	if err := n.Err(); err != nil {
 		return &decision.Error{Kind: decision.KindUnavailable, Op: "cluster.Ready", Msg: "the node has stopped: " + err.Error(), Err: err}
+	}
+	if n.stalls.Load() > 0 {
+		return decision.Errorf(decision.KindUnavailable, "the log store has not answered for %v", n.cfg.StallTimeout)
 	}
 	if n.Stale() {
 		return decision.Errorf(decision.KindUnavailable, "no leader is known")

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -10,14 +12,14 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Transport carries connections between nodes: it accepts those of the others
-// and dials them. Raft's protocol on it is neither authenticated nor encrypted.
+// Transport carries the connections of the node port: it accepts those of the
+// others and dials them. TLS, where configured, runs on top of it.
 type Transport interface {
 	net.Listener
 	Dial(address string, timeout time.Duration) (net.Conn, error)
 }
 
-// ListenTCP returns a plain Transport, for loopback and for trusted networks.
+// ListenTCP returns a Transport over TCP.
 func ListenTCP(address string) (Transport, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -32,70 +34,6 @@ func (tcp) Dial(address string, timeout time.Duration) (net.Conn, error) {
 	return net.DialTimeout("tcp", address, timeout)
 }
 
-// streams adapts a Transport to Raft. It gives the address that the peers know,
-// and closes what it accepted when it is closed.
-type streams struct {
-	Transport
-	advertise string // empty: the listener's own address
-
-	mu     sync.Mutex
-	open   map[net.Conn]struct{}
-	closed bool
-}
-
-func (s *streams) Addr() net.Addr {
-	if s.advertise == "" {
-		return s.Transport.Addr()
-	}
-	return address(s.advertise)
-}
-
-type address string
-
-func (address) Network() string  { return "tcp" }
-func (a address) String() string { return string(a) }
-
-func (s *streams) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return s.Transport.Dial(string(to), timeout)
-}
-
-func (s *streams) Accept() (net.Conn, error) {
-	c, err := s.Transport.Accept()
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		c.Close()
-		return nil, net.ErrClosed
-	}
-	s.open[c] = struct{}{}
-	return &accepted{Conn: c, streams: s}, nil
-}
-
-func (s *streams) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	for c := range s.open {
-		c.Close()
-	}
-	s.mu.Unlock()
-	return s.Transport.Close()
-}
-
-type accepted struct {
-	net.Conn
-	streams *streams
-}
-
-func (a *accepted) Close() error {
-	a.streams.mu.Lock()
-	delete(a.streams.open, a.Conn)
-	a.streams.mu.Unlock()
-	return a.Conn.Close()
-}
-
 const (
 	// pooledConns are kept to each peer: one is busy with entries, one with a
 	// snapshot, one is for votes. Heartbeats come on top.
@@ -104,31 +42,59 @@ const (
 	rpcTimeout = 10 * time.Second
 )
 
-// transport is Raft's network transport with an eye on what the leader says is
-// committed: the leader's own number, before it is cut to what has arrived here,
-// tells a restarted node how far it has to catch up.
+// errMuted is what a node whose log store hangs says to itself.
+var errMuted = errors.New("this node's log store hangs: it speaks to nobody until it goes on")
+
+// transport is Raft's network transport with four additions:
+//
+//   - It dials nodes by id and not by address alone: see target.
+//   - It notes what the leader says is committed: the leader's own number, before
+//     it is cut to what has arrived here, tells a restarted node how far it has
+//     to catch up.
+//   - It can be muted, so that a leader that cannot write loses its office.
+//   - It keeps Raft's back-off from a peer short: see AppendEntries.
 type transport struct {
 	*raft.NetworkTransport
+	port      *port
 	rpcs      chan raft.RPC
 	committed atomic.Uint64 // by the first leader heard; 0: none yet
-	stop      chan struct{}
-	once      sync.Once
-	done      sync.WaitGroup
+	muted     atomic.Bool
+
+	// leads says whether this node still leads in a term and has id as a peer.
+	// It is nil until Raft runs.
+	leads atomic.Pointer[func(id string, term uint64) bool]
+
+	mu      sync.Mutex
+	reached map[raft.ServerID]chan struct{} // closed at the next heartbeat's success
+	rejects map[raft.ServerID]time.Duration // the last wait after a refusal
+
+	stop chan struct{}
+	once sync.Once
+	done sync.WaitGroup
 }
 
-func newTransport(s *streams, logger hclog.Logger) *transport {
+func newTransport(p *port, logger hclog.Logger) *transport {
 	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-			Stream: s, MaxPool: pooledConns, Timeout: rpcTimeout, Logger: logger,
+			Stream: raftStreams{p}, MaxPool: pooledConns, Timeout: rpcTimeout, Logger: logger,
 			// Pipelined appends wedge a follower for good after a passing error of
 			// its log store (hashicorp/raft#612). One at a time cannot.
 			MaxRPCsInFlight: 1,
 		}),
-		rpcs: make(chan raft.RPC),
-		stop: make(chan struct{}),
+		port:    p,
+		rpcs:    make(chan raft.RPC),
+		reached: make(map[raft.ServerID]chan struct{}),
+		rejects: make(map[raft.ServerID]time.Duration),
+		stop:    make(chan struct{}),
 	}
 	t.done.Go(t.forward)
 	return t
+}
+
+// target is an address that names the node to find there. The pool of
+// connections goes by it too, so a connection is never used for another node.
+func target(id raft.ServerID, address raft.ServerAddress) raft.ServerAddress {
+	return raft.ServerAddress(id) + "@" + address
 }
 
 // Consumer implements raft.Transport.
@@ -153,12 +119,150 @@ func (t *transport) forward() {
 	}
 }
 
+// rejectPause is the longest wait before entries are sent again to a follower
+// that answers but cannot store them, such as one with a full disk. Raft's own
+// grows to ten seconds.
+const rejectPause = 2 * time.Second
+
+// AppendEntries implements raft.Transport.
+//
+// Raft waits longer after every failed append, up to ten seconds, and does not
+// cut the wait short when the peer's heartbeats come through again. So an append
+// that fails is held back here until they do, and Raft counts one failure for an
+// absence of any length. An answer that refuses the entries is given back as one
+// that may be repeated at once, after a wait of our own.
+func (t *transport) AppendEntries(id raft.ServerID, at raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if t.muted.Load() {
+		return errMuted
+	}
+	err := t.NetworkTransport.AppendEntries(id, target(id, at), args, resp)
+	heartbeat := len(args.Entries) == 0 && args.PrevLogEntry == 0 && args.LeaderCommitIndex == 0
+	switch {
+	case heartbeat && err == nil:
+		t.touch(id)
+	case heartbeat:
+	case err != nil:
+		t.hold(id, args.Term, t.next(id), 0)
+	case !resp.Success && resp.Term == args.Term && !resp.NoRetryBackoff:
+		t.hold(id, args.Term, nil, t.rejected(id))
+		resp.NoRetryBackoff = true
+	case resp.Success:
+		t.accepted(id)
+	}
+	return err
+}
+
+// rejected counts a refusal of entries, and says how long to wait after it.
+func (t *transport) rejected(id raft.ServerID) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rejects[id] = max(min(2*t.rejects[id], rejectPause), holdPoll)
+	return t.rejects[id]
+}
+
+func (t *transport) accepted(id raft.ServerID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.rejects, id)
+}
+
+// touch wakes what waits for a peer.
+func (t *transport) touch(id raft.ServerID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c, ok := t.reached[id]; ok {
+		close(c)
+		delete(t.reached, id)
+	}
+}
+
+// next returns a channel that is closed when the next heartbeat to the peer
+// succeeds.
+func (t *transport) next(id raft.ServerID) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.reached[id]
+	if !ok {
+		c = make(chan struct{})
+		t.reached[id] = c
+	}
+	return c
+}
+
+// holdPoll is how often a held append looks whether it is still wanted.
+const holdPoll = 50 * time.Millisecond
+
+// hold waits for the peer, for the longest time given (zero: none), or until the
+// append is no longer this node's business.
+func (t *transport) hold(id raft.ServerID, term uint64, reached <-chan struct{}, longest time.Duration) {
+	tick := time.NewTicker(holdPoll)
+	defer tick.Stop()
+	start := time.Now()
+	for {
+		leads := t.leads.Load()
+		if leads == nil || !(*leads)(string(id), term) {
+			return
+		}
+		select {
+		case <-reached:
+			return
+		case <-t.stop:
+			return
+		case <-tick.C:
+			if longest > 0 && time.Since(start) >= longest {
+				return
+			}
+		}
+	}
+}
+
+// AppendEntriesPipeline implements raft.Transport.
+func (t *transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
+	return nil, raft.ErrPipelineReplicationNotSupported
+}
+
+// RequestVote implements raft.Transport.
+func (t *transport) RequestVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if t.muted.Load() {
+		return errMuted
+	}
+	return t.NetworkTransport.RequestVote(id, target(id, at), args, resp)
+}
+
+// RequestPreVote implements raft.WithPreVote.
+func (t *transport) RequestPreVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if t.muted.Load() {
+		return errMuted
+	}
+	return t.NetworkTransport.RequestPreVote(id, target(id, at), args, resp)
+}
+
+// InstallSnapshot implements raft.Transport.
+func (t *transport) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if t.muted.Load() {
+		return errMuted
+	}
+	return t.NetworkTransport.InstallSnapshot(id, target(id, at), args, resp, data)
+}
+
+// TimeoutNow implements raft.Transport.
+func (t *transport) TimeoutNow(id raft.ServerID, at raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	return t.NetworkTransport.TimeoutNow(id, target(id, at), args, resp)
+}
+
+// mute has the node speak to nobody, or go on.
+func (t *transport) mute(on bool) {
+	t.muted.Store(on)
+	t.port.muted.Store(on)
+}
+
 // Close implements raft.WithClose; Raft calls it when it has stopped.
 func (t *transport) Close() error {
 	var err error
 	t.once.Do(func() {
 		close(t.stop)
 		err = t.NetworkTransport.Close()
+		err = errors.Join(err, t.port.Close())
 		t.CloseStreams()
 		t.done.Wait()
 	})

@@ -43,6 +43,8 @@ func newCollector(e *engine.Engine) *collector {
 	add(counter, "log_entries_proposed_total", "Log entries this node proposed.", func(s *engine.Stats) float64 { return float64(s.EntriesProposed) })
 	add(counter, "log_commands_proposed_total", "Commands in the log entries this node proposed.", func(s *engine.Stats) float64 { return float64(s.CommandsProposed) })
 	add(gauge, "jobs_running", "Trainings queued or under way on this node.", func(s *engine.Stats) float64 { return float64(s.JobsRunning) })
+	add(counter, "replica_checks_total", "Digests of other nodes that were the same as this node's.", func(s *engine.Stats) float64 { return float64(s.ReplicaChecks) })
+	add(gauge, "replica_diverged", "1 when this node's state differs from that of most nodes: it is out of service.", func(s *engine.Stats) float64 { return bit(s.Diverged) })
 	add(counter, "endpoint_queries_total", "Scores asked of the endpoints of external models.", func(s *engine.Stats) float64 { return float64(s.EndpointCalls) })
 	add(counter, "endpoint_degraded_total", "Scores of external models answered with a fallback.", func(s *engine.Stats) float64 { return float64(s.DegradedScores) })
 	return c

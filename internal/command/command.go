@@ -36,6 +36,9 @@ const (
 	KindRestoreVersion    Kind = 15
 	KindDigest            Kind = 16
 	KindImportModel       Kind = 17
+	// 18 and 19 are of the registry.
+	KindCheck  Kind = 20
+	KindReport Kind = 21
 )
 
 // Header is what every command carries beside its payload.
@@ -137,6 +140,13 @@ type ImportModel struct {
 	// States are those of the versions, in their order, in the learner's binary
 	// form; nil where a version has none.
 	States [][]byte `json:"states"`
+}
+
+// Report is a node's digest of its state at a mark.
+type Report struct {
+	Index  uint64 `json:"index"` // of the mark in the log
+	Node   string `json:"node"`
+	Digest string `json:"digest"`
 }
 
 // UpdateModel changes the given fields of a model.

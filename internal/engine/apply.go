@@ -32,6 +32,8 @@ func init() {
 		command.KindRestoreVersion:    typed(applyRestoreVersion),
 		command.KindDigest:            typed(applyDigest),
 		command.KindImportModel:       typed(applyImportModel),
+		command.KindCheck:             typed(applyCheck),
+		command.KindReport:            typed(applyReport),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/cluster"
+	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/history"
@@ -21,6 +22,7 @@ type Digest struct {
 	Index        uint64            `json:"index"`
 	Models       map[string]string `json:"models"`       // id → FNV-1a 64 of the state, or fault@index
 	Interactions map[string]int64  `json:"interactions"` // tenant → recorded and kept
+	Registry     string            `json:"registry"`     // FNV-1a 64 of everything else that is replicated but outcomes
 }
 
 // pendingDigest is a digest whose models are still answering.
@@ -28,12 +30,13 @@ type pendingDigest struct {
 	index        uint64
 	models       []capturedModel
 	interactions map[string]int64
+	catalogue    *catalogue.Capture
 }
 
 // applyDigest marks the cut; the states come from the actors afterwards, so the
 // log does not wait.
 func applyDigest(m *machine, ctx *entryContext, _ string, _ nothing) (*pendingDigest, error) {
-	d := &pendingDigest{index: ctx.index, models: m.captureModels(), interactions: map[string]int64{}}
+	d := &pendingDigest{index: ctx.index, models: m.captureModels(), interactions: map[string]int64{}, catalogue: m.catalogue.Capture()}
 	for id, t := range m.tenants {
 		d.interactions[id] = m.history.Count(t.Ordinal)
 	}
@@ -42,6 +45,11 @@ func applyDigest(m *machine, ctx *entryContext, _ string, _ nothing) (*pendingDi
 
 func (p *pendingDigest) wait(ctx context.Context) (Digest, error) {
 	d := Digest{Index: p.index, Models: map[string]string{}, Interactions: p.interactions}
+	registry, err := p.catalogue.Registry()
+	if err != nil {
+		return d, err
+	}
+	d.Registry = fingerprint(registry)
 	for _, c := range p.models {
 		select {
 		case captured := <-c.state:
@@ -57,8 +65,12 @@ func digestOf(c actors.Captured) string {
 	if c.Fault != nil {
 		return fmt.Sprintf("fault@%d", c.Fault.Index)
 	}
+	return fingerprint(c.State)
+}
+
+func fingerprint(b []byte) string {
 	h := fnv.New64a()
-	_, _ = h.Write(c.State)
+	_, _ = h.Write(b)
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 

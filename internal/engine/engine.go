@@ -36,6 +36,8 @@ type Config struct {
 	Worker mlclient.Config
 	// TrainWorkers is how many trainings run at a time on this node.
 	TrainWorkers int
+	// CheckInterval is the time between two comparisons of the nodes' states.
+	CheckInterval time.Duration
 	// Endpoints are the rules of calls to the endpoints of models of type
 	// external_endpoint.
 	Endpoints endpoint.Options
@@ -60,8 +62,9 @@ func DefaultConfig(dataDir string) Config {
 			MaxHistoryRows: h.MaxRows, MaxHistoryDays: int64(h.MaxAge / day),
 			MaxSummaryCustomers: h.MaxCustomers, MaxAnswerBytes: catalogue.DefaultMaxAnswerBytes,
 		},
-		Worker:       mlclient.DefaultConfig("", ""),
-		TrainWorkers: 1,
+		Worker:        mlclient.DefaultConfig("", ""),
+		TrainWorkers:  1,
+		CheckInterval: DefaultCheckInterval,
 	}
 }
 
@@ -77,6 +80,9 @@ func (c *Config) Validate() error {
 		if v < 1 {
 			errs = append(errs, fmt.Errorf("engine: %s must be at least 1, got %d", name, v))
 		}
+	}
+	if c.CheckInterval <= 0 {
+		errs = append(errs, fmt.Errorf("engine: CheckInterval must be above 0, got %v", c.CheckInterval))
 	}
 	if n := len(c.OperatorKey); n > 0 && n < minOperatorKey {
 		errs = append(errs, fmt.Errorf("engine: the operator key must have at least %d characters, got %d", minOperatorKey, n))
@@ -95,6 +101,7 @@ type Engine struct {
 	node      *cluster.Node
 	machine   *machine
 	operator  *operator
+	checker   *checker
 	reports   reports
 	jobs      *jobs
 	worker    *mlclient.Client
@@ -134,6 +141,8 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)
 	e.jobs = newJobs(config.TrainWorkers)
 	e.reports = newReports()
+	e.checker = newChecker(e)
+	e.machine.onCheck = e.checker
 	if e.node, err = cluster.Open(config.Cluster, e.machine, log); err != nil {
 		_ = e.machine.close()
 		return nil, fmt.Errorf("engine: open the log: %w", err)
@@ -141,6 +150,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.stop = cancel
 	e.working.Go(func() { e.settle(ctx) })
+	e.working.Go(func() { e.checker.run(ctx, config.CheckInterval) })
 	retrainer := &retrainer{engine: e, tried: map[string]time.Time{}}
 	e.working.Go(func() { retrainer.run(ctx) })
 	return e, nil
@@ -218,6 +228,9 @@ func (c *Config) settings(pepper string) catalogue.Settings {
 // cluster's settings are there.
 func (e *Engine) Ready() error {
 	if err := e.node.Ready(); err != nil {
+		return err
+	}
+	if err := e.checker.err(); err != nil {
 		return err
 	}
 	if e.machine.directory.pepper.Load() == nil {

@@ -28,6 +28,7 @@ type machine struct {
 	actors    *actors.System
 	directory directory // reads are safe from any goroutine
 	tenants   map[string]*tenantRuntime
+	onCheck   *checker // nil in a replay
 	log       zerolog.Logger
 }
 

@@ -31,6 +31,8 @@ type Stats struct {
 	EvictedAnswers   uint64 // went before their 24 hours
 	HistoryBytes     uint64 // on disk
 	JobsRunning      int
+	ReplicaChecks    uint64 // digests of other nodes that were the same as this node's
+	Diverged         bool   // this node's state differs from that of most nodes
 	EndpointCalls    uint64 // queries to the endpoints of models
 	DegradedScores   uint64 // of these, answered with a fallback
 }
@@ -67,6 +69,7 @@ func (e *Engine) Stats() Stats {
 	e.jobs.mu.Lock()
 	s.JobsRunning = len(e.jobs.training)
 	e.jobs.mu.Unlock()
+	s.ReplicaChecks, s.Diverged = e.checker.checks.Load(), e.checker.err() != nil
 	s.EndpointCalls, s.DegradedScores = e.endpoints.asked.Load(), e.endpoints.degraded.Load()
 	return s
 }

@@ -207,7 +207,7 @@ func (c *checker) diverge(d *divergence) {
 		go func() { // never wait on the apply goroutine
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
-			if err := c.engine.node.TransferLeadership(ctx); err != nil {
+			if err := c.engine.node.TransferLeadership(ctx, ""); err != nil {
 				c.log.Error().Err(err).Msg("the leadership could not be given up")
 			}
 		}()

@@ -50,6 +50,9 @@ func bodiesTable(id string) []struct {
 		{post, "/api/v1/algorithm-models", `{"key":"new","name":"n","modelType":"scorecard"}`, append([]field{
 			required("key"), required("name"), required("modelType"), {path: "metricsHistory", kind: "array", most: maxArrayItems}}, shared...)},
 		{put, model, `{}`, shared},
+		{post, "/api/v1/cluster/join", `{"id":"n9","address":"127.0.0.1:1"}`, []field{required("id"), required("address"), {path: "voter", kind: "boolean"}}},
+		{post, "/api/v1/cluster/remove", `{"id":"n9"}`, []field{required("id")}},
+		{post, "/api/v1/cluster/transfer", `{"id":"n9"}`, []field{text("id")}},
 		{post, "/api/v1/algorithm-models/import", `{"format":"praetor","model":{}}`, append([]field{
 			required("format"), text("key"), {path: "model", kind: "object", required: true}}, slices.DeleteFunc(slices.Clone(shared), func(f field) bool {
 			return f.path == "metrics" || f.path == "modelState" // they come with the model

@@ -284,6 +284,11 @@ func (d *decoder) optionalStr(most int) string {
 	return d.str(0, most)
 }
 
+// boolean reads true or false.
+func (d *decoder) boolean() bool {
+	return d.expect('t', "a boolean") && d.b[d.skipScalar()] == 't'
+}
+
 // float reads a finite number.
 func (d *decoder) float() float64 {
 	if !d.expect('0', "a number") {

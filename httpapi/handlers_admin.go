@@ -107,34 +107,3 @@ func (s *Server) deleteTenant(rq *request) error {
 	receipt, err := s.engine.DeleteTenant(rq.ctx, rq.write(), rq.param(0))
 	return rq.replyDeleted(receipt, err)
 }
-
-func (s *Server) clusterStatus(rq *request) error {
-	return rq.reply(fasthttp.StatusOK, s.engine.ClusterStatus())
-}
-
-// snapshotAnswer tells which part of the log a snapshot holds at least.
-type snapshotAnswer struct {
-	AppliedIndex uint64 `json:"appliedIndex"`
-}
-
-func (s *Server) takeDigest(rq *request) error {
-	if err := rq.noFields(); err != nil {
-		return err
-	}
-	d, err := s.engine.Digest(rq.ctx)
-	if err != nil {
-		return err
-	}
-	return rq.reply(fasthttp.StatusOK, d)
-}
-
-func (s *Server) takeSnapshot(rq *request) error {
-	if err := rq.noFields(); err != nil {
-		return err
-	}
-	index := s.engine.AppliedIndex()
-	if err := s.engine.TakeSnapshot(rq.ctx); err != nil {
-		return err
-	}
-	return rq.reply(fasthttp.StatusOK, snapshotAnswer{AppliedIndex: index})
-}

@@ -55,6 +55,9 @@ func (s *Server) apiRoutes() []*route {
 		{method: post, path: "/api/v1/tenants", access: operator, class: ClassAdmin, write: true, tenantless: true, handle: s.createTenant},
 		{method: remove, path: "/api/v1/tenants/{id}", access: operator, class: ClassAdmin, write: true, tenantless: true, handle: s.deleteTenant},
 		{method: get, path: "/api/v1/cluster", access: admin, class: ClassAdmin, tenantless: true, handle: s.clusterStatus},
+		{method: post, path: "/api/v1/cluster/join", access: operator, class: ClassAdmin, tenantless: true, handle: s.joinNode},
+		{method: post, path: "/api/v1/cluster/remove", access: operator, class: ClassAdmin, tenantless: true, handle: s.removeNode},
+		{method: post, path: "/api/v1/cluster/transfer", access: operator, class: ClassAdmin, tenantless: true, handle: s.transferLeadership},
 		{method: post, path: "/api/v1/cluster/snapshot", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeSnapshot},
 		{method: post, path: "/api/v1/cluster/digest", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeDigest},
 	}

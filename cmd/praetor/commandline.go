@@ -18,6 +18,7 @@ type commandLine struct {
 	Models   modelsCommands   `cmd:"" help:"List, show and train models."`
 	Keys     keysCommands     `cmd:"" help:"Create, list and revoke a tenant's API keys."`
 	Tenants  tenantsCommands  `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
+	Cluster  clusterCommands  `cmd:"" help:"Show and change the cluster's members (with the operator's key); make their certificates."`
 	Snapshot snapshotCommands `cmd:"" help:"Inspect and verify snapshots; replay a log."`
 	Version  versionCommand   `cmd:"" help:"Print the version."`
 }

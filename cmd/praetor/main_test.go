@@ -27,6 +27,10 @@ const modelJSON = `{"id":"model_1","key":"cards","name":"Cards","modelType":"bay
 
 const tenantJSON = `{"id":"acme","name":"Acme Bank","createdAt":"2026-01-20T10:00:00.000Z"}`
 
+const clusterJSON = `{"leader":"n1","term":3,"appliedIndex":70,"nodes":[
+	{"id":"n1","address":"127.0.0.1:7081","role":"leader","appliedIndex":70,"lastContactMs":0,"healthy":true,"version":"v1"},
+	{"id":"n2","address":"127.0.0.1:7082","role":"voter","appliedIndex":null,"lastContactMs":null,"healthy":false,"problem":"it does not answer: refused"}]}`
+
 const keyJSON = `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`
 
 func page(item string) string {
@@ -48,6 +52,10 @@ func newFake(t *testing.T) *fakeEngine {
 		"GET /api/v1/algorithm-models":                 {200, page(modelJSON)},
 		"GET /api/v1/algorithm-models/model_1":         {200, modelJSON},
 		"POST /api/v1/algorithm-models/model_1/train":  {202, `{"jobId":"job_1","modelId":"model_1","status":"queued"}`},
+		"GET /api/v1/cluster":                          {200, clusterJSON},
+		"POST /api/v1/cluster/join":                    {200, clusterJSON},
+		"POST /api/v1/cluster/remove":                  {200, clusterJSON},
+		"POST /api/v1/cluster/transfer":                {200, clusterJSON},
 		"GET /api/v1/jobs/job_1":                       {200, `{"jobId":"job_1","modelId":"model_1","status":"succeeded","progress":1,"version":4,"metrics":{"auc":0.8}}`},
 		"GET /api/v1/algorithm-models/model_1/export":  {200, `{"format":"praetor"}`},
 		"POST /api/v1/algorithm-models/import":         {201, modelJSON},
@@ -127,6 +135,13 @@ func TestCommands(t *testing.T) {
 			[]string{`{"format":"praetor"}`},
 		},
 		{"models import testdata/model.json --model-key cards", []string{"POST /api/v1/algorithm-models/import " + tenantKey}, []string{"key          cards"}},
+		{
+			"cluster status", []string{"GET /api/v1/cluster " + operatorKey},
+			[]string{"term 3, led by n1", "n1    127.0.0.1:7081  leader  70       0s                v1     healthy", "n2    127.0.0.1:7082  voter   –        –                        it does not answer: refused"},
+		},
+		{"cluster join n4 127.0.0.1:7084 --nonvoter", []string{"POST /api/v1/cluster/join " + operatorKey}, []string{"led by n1"}},
+		{"cluster remove n4", []string{"POST /api/v1/cluster/remove " + operatorKey}, []string{"led by n1"}},
+		{"cluster transfer --json", []string{"POST /api/v1/cluster/transfer " + operatorKey}, []string{`"leader": "n1"`}},
 		{"version", nil, []string{"praetor ", "go1."}},
 	}
 	for _, tt := range tests {

@@ -19,6 +19,7 @@ type serveCommand struct {
 // Run serves until the process is told to stop, or the node stops by itself.
 func (c *serveCommand) Run(ctx context.Context, env *environment) error {
 	log := newLogger(env.err, c.LogLevel, c.LogFormat)
+	c.Version = version
 	a, err := app.Start(ctx, c.Config, log)
 	if err != nil {
 		return err

@@ -18,14 +18,17 @@ import (
 	"github.com/praetor-engine/praetor/internal/mlclient"
 )
 
-// Config is every setting of a node. The tags are the one table that flags,
+// Config is every setting of a node. Version is the build's name. The tags are the one table that flags,
 // environment variables, defaults and help come from.
 type Config struct {
 	Listen     string   `env:"PRAETOR_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the HTTP API (${env}; ${default})."`
 	Data       string   `env:"PRAETOR_DATA" default:"./data" type:"path" placeholder:"DIR" help:"Directory of the node's data (${env}; ${default})."`
 	NodeID     string   `env:"PRAETOR_NODE_ID" default:"node-1" placeholder:"ID" help:"The node's id, for ever bound to its data (${env}; ${default})."`
-	RaftListen string   `env:"PRAETOR_RAFT_LISTEN" default:"127.0.0.1:7080" placeholder:"HOST:PORT" help:"Address of the log's traffic between nodes; a node alone does not listen (${env}; ${default})."`
+	RaftListen string   `env:"PRAETOR_RAFT_LISTEN" default:"127.0.0.1:7080" placeholder:"HOST:PORT" help:"Address of the traffic between nodes; a node alone does not listen (${env}; ${default})."`
 	Peers      []string `env:"PRAETOR_PEERS" placeholder:"ID=HOST:PORT,…" help:"The nodes that found the cluster, this one among them, the same list on each; none: a one-node cluster (${env})."`
+	Join       []string `env:"PRAETOR_JOIN" placeholder:"HOST:PORT,…" help:"With an empty data directory, join the cluster that one of these nodes is in, instead of founding one (${env})."`
+	Nonvoter   bool     `name:"join-nonvoter" env:"PRAETOR_JOIN_NONVOTER" help:"Join without a vote: the node serves scores and does not count for a quorum (${env})."`
+	Advertise  string   `env:"PRAETOR_ADVERTISE" placeholder:"HOST:PORT" help:"Where the other nodes reach this one; its address in --peers, else --raft-listen (${env})."`
 	Dev        bool     `env:"PRAETOR_DEV" help:"Make a tenant demo with a fresh admin key and print it; loopback only (${env})."`
 
 	OperatorKey     string `env:"PRAETOR_OPERATOR_KEY" placeholder:"KEY" help:"The operator's key, at least 16 characters; it makes tenants and their keys (${env}). Prefer the variable or the file: flags are visible to other users."`
@@ -33,7 +36,10 @@ type Config struct {
 
 	TLSCert      string `env:"PRAETOR_TLS_CERT" type:"path" placeholder:"FILE" help:"PEM certificate of the HTTP API (${env})."`
 	TLSKey       string `env:"PRAETOR_TLS_KEY" type:"path" placeholder:"FILE" help:"PEM key of the HTTP API (${env})."`
-	Insecure     bool   `env:"PRAETOR_INSECURE" help:"Listen on other than loopback without TLS, behind a proxy that has it (${env})."`
+	Insecure     bool   `env:"PRAETOR_INSECURE" help:"Listen on other than loopback without TLS: behind a proxy that has it, or in a network that nobody else can reach (${env})."`
+	NodeTLSCert  string `name:"node-tls-cert" env:"PRAETOR_NODE_TLS_CERT" type:"path" placeholder:"FILE" help:"PEM certificate of the traffic between nodes, naming this node: praetor cluster certs makes them (${env})."`
+	NodeTLSKey   string `name:"node-tls-key" env:"PRAETOR_NODE_TLS_KEY" type:"path" placeholder:"FILE" help:"Its PEM key (${env})."`
+	NodeTLSCA    string `name:"node-tls-ca" env:"PRAETOR_NODE_TLS_CA" type:"path" placeholder:"FILE" help:"PEM certificates of the private CA of all nodes (${env})."`
 	AdminListen  string `env:"PRAETOR_ADMIN_LISTEN" placeholder:"HOST:PORT" help:"Address of the profiler, loopback only; none: off (${env})."`
 	MaxBodyBytes int    `env:"PRAETOR_MAX_BODY_BYTES" default:"1048576" placeholder:"N" help:"Largest request body, in bytes (${env}; ${default})."`
 
@@ -61,6 +67,7 @@ type Config struct {
 
 	ShutdownTimeout time.Duration `env:"PRAETOR_SHUTDOWN_TIMEOUT" default:"20s" placeholder:"D" help:"How long a graceful stop may take (${env}; ${default})."`
 	LogLevel        string        `env:"PRAETOR_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"debug, info, warn or error (${env}; ${default})."`
+	Version         string        `kong:"-"`
 	LogFormat       string        `env:"PRAETOR_LOG_FORMAT" default:"auto" enum:"auto,json,console" placeholder:"FORMAT" help:"json, console, or auto: console on a terminal (${env}; ${default})."`
 }
 
@@ -97,10 +104,10 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 		MaxHistoryRows: c.MaxHistoryRows, MaxHistoryDays: c.MaxHistoryDays,
 		MaxSummaryCustomers: c.MaxSummaryCustomers, MaxAnswerBytes: c.MaxAnswerBytes,
 	}
-	cfg.Cluster.NodeID = c.NodeID
+	cfg.Cluster.NodeID, cfg.Cluster.Version = c.NodeID, c.Version
 	cfg.Cluster.Peers = peers
-	if len(peers) > 1 {
-		cfg.Cluster.Listen = c.RaftListen
+	if err := c.nodePort(&cfg.Cluster); err != nil {
+		return cfg, err
 	}
 	cfg.Cluster.SnapshotEntries, cfg.Cluster.SnapshotBytes = c.SnapshotEntries, c.SnapshotBytes
 	cfg.Cluster.SnapshotInterval, cfg.Cluster.TrailingEntries = c.SnapshotInterval, c.TrailingEntries
@@ -109,6 +116,30 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 		cfg.Cluster.GroupBytes = 0
 	}
 	return cfg, nil
+}
+
+// nodePort is how the other nodes reach this one, and it them. A node alone does
+// not listen.
+func (c *Config) nodePort(cfg *cluster.Config) error {
+	cfg.Join, cfg.JoinNonvoter = c.Join, c.Nonvoter
+	if len(cfg.Peers) > 0 || len(c.Join) > 0 {
+		cfg.Listen, cfg.Advertise = c.RaftListen, c.Advertise
+	}
+	if len(cfg.Peers) > 0 && len(c.Join) > 0 {
+		return fmt.Errorf("set the peers that found the cluster, or the nodes to join, not both")
+	}
+	if files := [...]string{c.NodeTLSCert, c.NodeTLSKey, c.NodeTLSCA}; files != [3]string{} {
+		for _, f := range files {
+			if f == "" {
+				return fmt.Errorf("TLS between nodes needs a certificate, its key and the CA")
+			}
+		}
+		cfg.TLS = &cluster.TLSConfig{CertFile: c.NodeTLSCert, KeyFile: c.NodeTLSKey, CAFile: c.NodeTLSCA}
+	}
+	if c.Insecure {
+		return nil
+	}
+	return cfg.CheckPlain()
 }
 
 // endpointOptions are the rules of calls to the endpoints of external models.

@@ -41,6 +41,20 @@ const (
 	KindReport Kind = 21
 )
 
+// Level is the newest level of commands that this build can apply. A build that
+// brings a kind of command raises it, and the log refuses the new kind until
+// every member has such a build.
+const Level = 1
+
+// LevelOf returns the least level of a build that can apply a command, 0 of what
+// is none.
+func LevelOf(command []byte) uint8 {
+	if len(command) == 0 || command[0] == 0 {
+		return 0
+	}
+	return 1 // every kind so far
+}
+
 // Header is what every command carries beside its payload.
 type Header struct {
 	Kind           Kind

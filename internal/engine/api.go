@@ -153,7 +153,7 @@ type OfferSummary struct {
 	decision.Summary
 }
 
-// ClusterStatus is the cluster as this node sees it.
+// ClusterStatus is the cluster as its members describe themselves.
 type ClusterStatus struct {
 	Leader       string       `json:"leader"`
 	Term         uint64       `json:"term"`
@@ -166,8 +166,10 @@ type NodeStatus struct {
 	ID      string `json:"id"`
 	Address string `json:"address"`
 	Role    string `json:"role"` // leader, voter or nonvoter
-	// The rest is null where this node does not know it.
+	// Null of a node that does not answer.
 	AppliedIndex  *uint64 `json:"appliedIndex"`
-	LastContactMs *int64  `json:"lastContactMs"` // since the leader was heard
-	Healthy       *bool   `json:"healthy"`
+	LastContactMs *int64  `json:"lastContactMs"` // since it heard the leader
+	Healthy       bool    `json:"healthy"`
+	Problem       string  `json:"problem,omitempty"` // why it is not healthy
+	Version       string  `json:"version,omitempty"` // of its build
 }

@@ -143,7 +143,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.reports = newReports()
 	e.checker = newChecker(e)
 	e.machine.onCheck = e.checker
-	if e.node, err = cluster.Open(config.Cluster, e.machine, log); err != nil {
+	if e.node, err = cluster.Open(config.clusterConfig(), e.machine, log); err != nil {
 		_ = e.machine.close()
 		return nil, fmt.Errorf("engine: open the log: %w", err)
 	}
@@ -266,24 +266,3 @@ func (e *Engine) Failed() <-chan struct{} { return e.node.Failed() }
 
 // Err returns why the node stopped by itself, nil while it has not.
 func (e *Engine) Err() error { return e.node.Err() }
-
-// ClusterStatus returns the cluster as this node sees it: of the other nodes it
-// knows where they are, and of itself how far it is.
-func (e *Engine) ClusterStatus() ClusterStatus {
-	s := e.node.Status()
-	out := ClusterStatus{Leader: s.LeaderID, Term: s.Term, AppliedIndex: s.AppliedIndex, Nodes: []NodeStatus{}}
-	for _, m := range s.Members {
-		n := NodeStatus{ID: m.ID, Address: m.Address, Role: "nonvoter"}
-		if m.Leader {
-			n.Role = "leader"
-		} else if m.Voter {
-			n.Role = "voter"
-		}
-		if m.ID == s.NodeID {
-			contact, ready := s.LastContact.Milliseconds(), e.Ready() == nil
-			n.AppliedIndex, n.LastContactMs, n.Healthy = &s.AppliedIndex, &contact, &ready
-		}
-		out.Nodes = append(out.Nodes, n)
-	}
-	return out
-}

@@ -58,6 +58,14 @@ type node struct {
 // start opens an engine in dir and waits until it is ready.
 func start(t testing.TB, dir string, change ...func(*Config)) *node {
 	t.Helper()
+	n := open(t, dir, change...)
+	until(t, n.ctx, func() bool { return n.Ready() == nil })
+	return n
+}
+
+// open opens an engine in dir.
+func open(t testing.TB, dir string, change ...func(*Config)) *node {
+	t.Helper()
 	config := testConfig(dir)
 	for _, f := range change {
 		f(&config)
@@ -69,7 +77,6 @@ func start(t testing.TB, dir string, change ...func(*Config)) *node {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	n := &node{t: t, Engine: e, dir: dir, ctx: ctx, tenant: "t1", rng: rand.New(rand.NewPCG(1, 2))}
 	t.Cleanup(func() { n.stop(); cancel() })
-	until(t, ctx, func() bool { return e.Ready() == nil })
 	return n
 }
 

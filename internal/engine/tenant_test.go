@@ -245,8 +245,8 @@ func TestTimeouts(t *testing.T) {
 	if err := n.Barrier(n.ctx); err != nil {
 		t.Errorf("Barrier() = %v", err)
 	}
-	s := n.ClusterStatus()
-	if s.Leader != "n1" || len(s.Nodes) != 1 || s.Nodes[0].Role != "leader" || !*s.Nodes[0].Healthy || n.Stale() {
+	s := n.ClusterStatus(n.ctx)
+	if s.Leader != "n1" || len(s.Nodes) != 1 || s.Nodes[0].Role != "leader" || !s.Nodes[0].Healthy || n.Stale() {
 		t.Errorf("ClusterStatus() = %+v", s)
 	}
 }

@@ -26,9 +26,14 @@ var may = map[string][]string{
 	"internal/history":   {"internal/command", "internal/decision", "internal/wire"},
 	"internal/dataset":   {"internal/decision", "internal/learn"},
 	"internal/simulator": {"internal/decision"},
-	"snapshot":           {"internal/decision"},
-	"cluster":            {"internal/decision", "internal/wire", "snapshot"},
-	"actors":             {"internal/decision", "internal/learn", "internal/learn/types"},
+	// Pure rules about models; the engine applies them.
+	"internal/evidence":   {"internal/decision", "internal/learn", "internal/learn/arms", "internal/learn/encode", "internal/wire"},
+	"internal/experiment": {"internal/decision", "internal/learn", "internal/learn/encode", "internal/wire"},
+	"internal/evolve":     {"internal/decision", "internal/learn/encode"},
+	"internal/audit":      {"internal/decision", "internal/wire"},
+	"snapshot":            {"internal/decision"},
+	"cluster":             {"internal/decision", "internal/wire", "snapshot"},
+	"actors":              {"internal/decision", "internal/learn", "internal/learn/types"},
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/catalogue", "internal/command", "internal/decision",
 		"internal/endpoint", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",

@@ -92,3 +92,18 @@ func TestSigmoid(t *testing.T) {
 		}
 	}
 }
+
+// The values are statsmodels' proportion_confint(k, n, method="wilson").
+func TestWilson(t *testing.T) {
+	for _, c := range []struct{ positives, n, lower, upper float64 }{
+		{0, 10, 0, 0.27753280}, {10, 10, 0.72246720, 1}, {1, 10, 0.01787621, 0.40415003}, {45, 1000, 0.03379951, 0.05968284},
+	} {
+		lower, upper := Wilson(c.positives, c.n)
+		if math.Abs(lower-c.lower) > 1e-8 || math.Abs(upper-c.upper) > 1e-8 {
+			t.Errorf("Wilson(%g, %g) = %.8f, %.8f, want %.8f, %.8f", c.positives, c.n, lower, upper, c.lower, c.upper)
+		}
+	}
+	if lower, upper := Wilson(0, 0); lower != 0 || upper != 1 {
+		t.Errorf("Wilson(0, 0) = %v, %v, want 0, 1", lower, upper)
+	}
+}

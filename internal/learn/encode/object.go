@@ -38,8 +38,13 @@ func excerpt(raw json.RawMessage) string {
 	return s
 }
 
-// Path returns the path of a key.
-func (o Object) Path(key string) string { return o.path + "." + key }
+// Path returns the path of a key; in an object whose place is "" that is the key.
+func (o Object) Path(key string) string {
+	if o.path == "" {
+		return key
+	}
+	return o.path + "." + key
+}
 
 // Has reports whether key is there and not null.
 func (o Object) Has(key string) bool { return o.get(key) != nil }

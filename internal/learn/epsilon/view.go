@@ -111,19 +111,6 @@ func (v *view) decide(offers []string, rng *rand.Rand, out []learn.ArmScore) ([]
 
 func (a *arm) decided(offerID string, explore bool, rng *rand.Rand) learn.ArmScore {
 	s := learn.ArmScore{OfferID: offerID, Score: a.scoreIn(explore, rng), Mean: a.score()}
-	s.Lower, s.Upper = a.interval()
+	s.Lower, s.Upper = learn.Wilson(a.totalReward, a.pulls)
 	return s
-}
-
-// interval returns the Wilson score interval at 95 % of the arm's rate (E. B.
-// Wilson, JASA 22, 1927), all of [0, 1] without pulls.
-func (a *arm) interval() (lower, upper float64) {
-	const z = 1.959963984540054 // 97.5 % quantile of the normal distribution
-	if a.pulls == 0 {
-		return 0, 1
-	}
-	n, p := a.pulls, a.totalReward/a.pulls
-	center := (a.totalReward + z*z/2) / (n + z*z)
-	half := z / (n + z*z) * math.Sqrt(a.totalReward*(1-p)+z*z/4)
-	return max(center-half, 0), min(center+half, 1)
 }

@@ -59,7 +59,7 @@ func (f *Field) AppendCategory(dst []byte) []byte {
 			return strconv.AppendFloat(dst, f.Num+0, 'f', -1, 64) // -0 + 0 is 0
 		}
 		dst = strconv.AppendFloat(dst, f.Num, 'e', -1, 64)
-		if n := len(dst); dst[n-2] == '0' { // the exponent has two digits at least: e-07
+		if n := len(dst); dst[n-2] == '0' && dst[n-4] == 'e' { // two digits at least: e-07, but e+300
 			dst = append(dst[:n-2], dst[n-1])
 		}
 		return dst

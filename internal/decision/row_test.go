@@ -28,6 +28,8 @@ func TestCategory(t *testing.T) {
 		{Field{Kind: Number, Num: 1.5e-7}, "1.5e-7"},
 		{Field{Kind: Number, Num: -1e-10}, "-1e-10"},
 		{Field{Kind: Number, Num: 1e21}, "1e+21"},
+		{Field{Kind: Number, Num: 1.5e300}, "1.5e+300"},
+		{Field{Kind: Number, Num: 1e-105}, "1e-105"},
 	}
 	for _, c := range cases {
 		if got := c.field.Category(); got != c.want {

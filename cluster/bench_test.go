@@ -89,3 +89,36 @@ func BenchmarkBulk(b *testing.B) {
 	wg.Wait()
 	b.ReportMetric(500*float64(b.N)/b.Elapsed().Seconds(), "outcomes/s")
 }
+
+// BenchmarkForward sets proposals on a follower beside those on the leader of the
+// same three nodes, which share this machine.
+func BenchmarkForward(b *testing.B) {
+	for _, clients := range []int{1, 64, 256} {
+		c := newTrio(b, func(_ int, cfg *Config) { cfg.HeartbeatTimeout = 0 })
+		c.start(b, 0, 1, 2)
+		lead := c.leader(b)
+		for name, n := range map[string]*Node{"leader": c.nodes[lead], "follower": c.nodes[(lead+1)%3]} {
+			b.Run(fmt.Sprintf("on=%s/clients=%d", name, clients), func(b *testing.B) { benchPropose(b, n, clients) })
+		}
+		for i := range 3 {
+			c.stop(b, i)
+		}
+	}
+}
+
+// BenchmarkBarrier is a strong read without a write before it.
+func BenchmarkBarrier(b *testing.B) {
+	c := newTrio(b, func(_ int, cfg *Config) { cfg.HeartbeatTimeout = 0 })
+	c.start(b, 0, 1, 2)
+	lead := c.leader(b)
+	for name, n := range map[string]*Node{"leader": c.nodes[lead], "follower": c.nodes[(lead+1)%3]} {
+		b.Run("on="+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := n.Barrier(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -96,8 +96,8 @@ func readPayload(r io.Reader, size int) ([]byte, error) {
 // The operations of the node protocol. Numbers are never used again.
 const (
 	opPing     byte = 1 // nothing; answered with nothing
-	opPropose  byte = 2 // an entry; answered once it is committed
-	opReadMark byte = 3 // nothing; answered with a uvarint index to wait for
+	opPropose  byte = 2 // an entry; answered with its index, a uvarint, once it is committed
+	opReadMark byte = 3 // nothing; answered with a readMark
 	opStatus   byte = 4 // nothing; answered with a PeerStatus
 	opJoin     byte = 5 // a joinRequest; answered with nothing
 	opRemove   byte = 6 // a node id; answered with nothing

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/wire"
 	"github.com/praetor-engine/praetor/snapshot"
 )
 
@@ -215,7 +216,7 @@ func (n *Node) openTransport() (raft.Transport, raft.ServerAddress, error) {
 	}
 	p := newPort(layer, n.cfg.advertised(), n.self, source, n.log)
 	p.verdict, p.unwanted, p.serve = n.fsm.roster.verdict, n.unwanted, n.serve
-	n.net = newTransport(p, newBridge(n.log))
+	n.net = newTransport(p, max(2*n.cfg.times(false).heartbeat, minPatience), newBridge(n.log))
 	n.links = newLinks(func(id, address string) (net.Conn, hello, error) {
 		return p.dial(connNode, id, address, dialTimeout)
 	})
@@ -310,7 +311,7 @@ func (n *Node) append(entry []byte, finished finish) {
 	case n.links == nil:
 		n.waiting.refuse(seq, again(nil, "node %s leads, and this node has no port to reach it", id))
 	default:
-		n.appendRemote(id, address, entry, seq)
+		n.appendRemote(id, address, entry, term, seq)
 	}
 }
 
@@ -326,15 +327,20 @@ func (n *Node) appendLocal(entry []byte, seq uint64) {
 }
 
 // appendRemote sends an entry to the leader.
-func (n *Node) appendRemote(id, address string, entry []byte, seq uint64) {
+func (n *Node) appendRemote(id, address string, entry []byte, term, seq uint64) {
 	conn, err := n.links.to(id, address)
 	if err != nil {
 		n.waiting.refuse(seq, again(err, "the leader %s at %s cannot be reached; nothing was written", id, address))
 		return
 	}
-	_, err = conn.start(opPropose, n.cfg.WriteTimeout, entry, func(_ []byte, err error) {
+	_, err = conn.start(opPropose, n.cfg.WriteTimeout, entry, func(reply []byte, err error) {
 		if err != nil {
 			n.notAppended(seq, err)
+			return
+		}
+		r := wire.NewReader(string(reply))
+		if index := r.Uvarint(); r.Close() == nil {
+			n.hint(term, index)
 		}
 	})
 	switch {

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/raft"
 	"github.com/rs/zerolog"
 )
 
@@ -353,28 +352,4 @@ type knownConn struct {
 func (k *knownConn) Close() error {
 	k.port.forget(k.raw)
 	return k.Conn.Close()
-}
-
-// raftStreams is the port as Raft uses it.
-type raftStreams struct{ *port }
-
-// Accept implements raft.StreamLayer.
-func (s raftStreams) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.raft:
-		return c, nil
-	case <-s.stop:
-		return nil, net.ErrClosed
-	}
-}
-
-// Dial implements raft.StreamLayer. The address carries the node id, see
-// transport.target.
-func (s raftStreams) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	id, address, ok := strings.Cut(string(to), "@")
-	if !ok {
-		return nil, fmt.Errorf("dial %q: got no node id, want id@host:port", to)
-	}
-	c, _, err := s.dial(connRaft, id, address, timeout)
-	return c, err
 }

@@ -21,17 +21,31 @@ func (n *Node) Barrier(ctx context.Context) error {
 		return err
 	}
 	r := wire.NewReader(string(b))
-	index := r.Uvarint()
+	mark := readMark{term: r.Uvarint(), index: r.Uvarint()}
 	if err := r.Close(); err != nil {
 		return err
 	}
-	return n.WaitApplied(ctx, index)
+	if n.AppliedIndex() < mark.index {
+		n.hint(mark.term, mark.index)
+	}
+	return n.WaitApplied(ctx, mark.index)
 }
+
+// hint passes on to Raft that an entry of the leader's term is committed.
+func (n *Node) hint(term, index uint64) {
+	if id, address := n.Leader(); n.net != nil && id != "" && id != n.cfg.NodeID && n.raft.CurrentTerm() == term {
+		n.net.hints.tell(commitHint{leader: id, address: address, term: term, index: index})
+	}
+}
+
+// readMark is what a linearizable read must wait for: a committed entry and its
+// term, which is the leader's. On the wire they are uvarints, the term first.
+type readMark struct{ term, index uint64 }
 
 // readMarks gives out indexes that a linearizable read must wait for. Everybody
 // who asks while the leader asks its quorum shares the next round.
 type readMarks struct {
-	verify func() (uint64, error) // one round; may block for as long as the disk
+	verify func() (readMark, error) // one round; may block for as long as the disk
 
 	mu      sync.Mutex
 	next    *markRound
@@ -39,12 +53,12 @@ type readMarks struct {
 }
 
 type markRound struct {
-	done  chan struct{}
-	index uint64
-	err   error
+	done chan struct{}
+	mark readMark
+	err  error
 }
 
-func (m *readMarks) get(ctx context.Context) (uint64, error) {
+func (m *readMarks) get(ctx context.Context) (readMark, error) {
 	m.mu.Lock()
 	if m.next == nil {
 		m.next = &markRound{done: make(chan struct{})}
@@ -57,9 +71,9 @@ func (m *readMarks) get(ctx context.Context) (uint64, error) {
 	m.mu.Unlock()
 	select {
 	case <-round.done:
-		return round.index, round.err
+		return round.mark, round.err
 	case <-ctx.Done():
-		return 0, unavailable("", ctx.Err(), "the leader did not hear from a quorum in time")
+		return readMark{}, unavailable("", ctx.Err(), "the leader did not hear from a quorum in time")
 	}
 }
 
@@ -73,7 +87,7 @@ func (m *readMarks) run() {
 			return
 		}
 		m.mu.Unlock()
-		round.index, round.err = m.verify()
+		round.mark, round.err = m.verify()
 		close(round.done)
 	}
 }
@@ -81,18 +95,20 @@ func (m *readMarks) run() {
 // verifyMark is a round on the leader: what was committed when it began, once a
 // quorum has confirmed that this node still leads. Raft only knows what earlier
 // terms committed when an entry of its own term is; before that, one is appended.
-func (n *Node) verifyMark() (uint64, error) {
+func (n *Node) verifyMark() (readMark, error) {
+	term := n.raft.CurrentTerm()
 	if !n.IsLeader() {
-		return 0, n.classify(raft.ErrNotLeader)
+		return readMark{}, n.classify(raft.ErrNotLeader)
 	}
-	if n.fsm.term.Load() < n.raft.CurrentTerm() {
+	if n.fsm.term.Load() < term {
 		ctx, cancel := context.WithTimeout(context.Background(), n.cfg.WriteTimeout)
 		defer cancel()
-		return n.sync(ctx)
+		index, err := n.sync(ctx)
+		return readMark{term, index}, err
 	}
 	index := n.raft.CommitIndex()
 	if err := n.await(context.Background(), "verify the leadership", func() raft.Future { return n.raft.VerifyLeader() }); err != nil {
-		return 0, again(err, "the leadership is not certain; try again")
+		return readMark{}, again(err, "the leadership is not certain; try again")
 	}
-	return index, nil
+	return readMark{term, index}, nil
 }

@@ -126,14 +126,15 @@ func (s *session) reply(id uint64, payload []byte, err error) {
 // Raft writes it waits, and that is how the log pushes back.
 func (s *session) appendForwards() {
 	for f := range s.forwards {
-		s.n.appendForward(s.ctx, s.peer, f, func(err error) { s.reply(f.id, nil, err) })
+		s.n.appendForward(s.ctx, s.peer, f, func(index uint64, err error) { s.reply(f.id, wire.AppendUvarint(nil, index), err) })
 	}
 }
 
-// appendForward appends an entry that another node proposed. reply is called once:
-// with nil when it is committed, with KindUnavailable when it never entered the
-// log.
-func (n *Node) appendForward(ctx context.Context, peer string, f frame, reply func(error)) {
+// appendForward appends an entry that another node proposed. answer is called
+// once: with its index when it is committed, with KindUnavailable when it never
+// entered the log.
+func (n *Node) appendForward(ctx context.Context, peer string, f frame, answer func(uint64, error)) {
+	reply := func(err error) { answer(0, err) }
 	h, err := checkEnvelope(string(f.payload))
 	size := int64(len(f.payload))
 	switch term := n.raft.CurrentTerm(); {
@@ -164,6 +165,10 @@ func (n *Node) appendForward(ctx context.Context, peer string, f frame, reply fu
 	go func() {
 		err := future.Error()
 		n.forwarded.Add(-size)
+		if err == nil {
+			answer(future.Index(), nil)
+			return
+		}
 		reply(n.classify(err))
 	}()
 }
@@ -178,8 +183,8 @@ func (n *Node) handle(ctx context.Context, op byte, payload []byte, peer string)
 	case opStatus:
 		return n.peerStatus().encode(), nil
 	case opReadMark:
-		index, err := n.marks.get(ctx)
-		return wire.AppendUvarint(nil, index), err
+		mark, err := n.marks.get(ctx)
+		return wire.AppendUvarint(wire.AppendUvarint(nil, mark.term), mark.index), err
 	case opJoin:
 		j, err := decodeJoin(payload)
 		if err != nil {

@@ -40,6 +40,8 @@ const (
 	pooledConns = 3
 	// rpcTimeout bounds one message; Raft stretches it for snapshots by size.
 	rpcTimeout = 10 * time.Second
+	// minPatience is the least that a heartbeat or a vote waits for its answer.
+	minPatience = time.Second
 )
 
 // errMuted is what a node whose log store hangs says to itself.
@@ -47,7 +49,8 @@ var errMuted = errors.New("this node's log store hangs: it speaks to nobody unti
 
 // transport is Raft's network transport with four additions:
 //
-//   - It dials nodes by id and not by address alone: see target.
+//   - It dials nodes by id and not by address alone, and ends the connections to
+//     a node that is not heard: see streams.
 //   - It notes what the leader says is committed: the leader's own number, before
 //     it is cut to what has arrived here, tells a restarted node how far it has
 //     to catch up.
@@ -56,7 +59,9 @@ var errMuted = errors.New("this node's log store hangs: it speaks to nobody unti
 type transport struct {
 	*raft.NetworkTransport
 	port      *port
+	streams   *streams
 	rpcs      chan raft.RPC
+	hints     commitHints
 	committed atomic.Uint64 // by the first leader heard; 0: none yet
 	muted     atomic.Bool
 
@@ -73,28 +78,26 @@ type transport struct {
 	done sync.WaitGroup
 }
 
-func newTransport(p *port, logger hclog.Logger) *transport {
+func newTransport(p *port, patience time.Duration, logger hclog.Logger) *transport {
+	s := &streams{port: p, patience: patience, dialled: make(map[string]map[*raftConn]struct{})}
 	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-			Stream: raftStreams{p}, MaxPool: pooledConns, Timeout: rpcTimeout, Logger: logger,
+			Stream: s, MaxPool: pooledConns, Timeout: rpcTimeout, Logger: logger,
 			// Pipelined appends wedge a follower for good after a passing error of
 			// its log store (hashicorp/raft#612). One at a time cannot.
 			MaxRPCsInFlight: 1,
 		}),
 		port:    p,
+		streams: s,
 		rpcs:    make(chan raft.RPC),
 		reached: make(map[raft.ServerID]chan struct{}),
 		rejects: make(map[raft.ServerID]time.Duration),
 		stop:    make(chan struct{}),
 	}
+	t.hints = commitHints{rpcs: t.rpcs, stop: t.stop, wake: make(chan struct{}, 1)}
 	t.done.Go(t.forward)
+	t.done.Go(t.hints.run)
 	return t
-}
-
-// target is an address that names the node to find there. The pool of
-// connections goes by it too, so a connection is never used for another node.
-func target(id raft.ServerID, address raft.ServerAddress) raft.ServerAddress {
-	return raft.ServerAddress(id) + "@" + address
 }
 
 // Consumer implements raft.Transport.
@@ -105,13 +108,17 @@ func (t *transport) forward() {
 	for {
 		select {
 		case rpc := <-from:
-			if a, ok := rpc.Command.(*raft.AppendEntriesRequest); ok && a.LeaderCommitIndex > 0 {
+			a, entries := rpc.Command.(*raft.AppendEntriesRequest)
+			if entries && a.LeaderCommitIndex > 0 {
 				t.committed.CompareAndSwap(0, a.LeaderCommitIndex)
 			}
 			select {
 			case t.rpcs <- rpc:
 			case <-t.stop:
 				return
+			}
+			if entries {
+				t.hints.arrived(a)
 			}
 		case <-t.stop:
 			return
@@ -135,12 +142,15 @@ func (t *transport) AppendEntries(id raft.ServerID, at raft.ServerAddress, args 
 	if t.muted.Load() {
 		return errMuted
 	}
+	if len(args.Entries) == 0 && args.PrevLogEntry == 0 && args.LeaderCommitIndex == 0 { // a heartbeat
+		err := t.quick(id, at, func(to raft.ServerAddress) error { return t.NetworkTransport.AppendEntries(id, to, args, resp) })
+		if err == nil {
+			t.touch(id)
+		}
+		return err
+	}
 	err := t.NetworkTransport.AppendEntries(id, target(id, at), args, resp)
-	heartbeat := len(args.Entries) == 0 && args.PrevLogEntry == 0 && args.LeaderCommitIndex == 0
 	switch {
-	case heartbeat && err == nil:
-		t.touch(id)
-	case heartbeat:
 	case err != nil:
 		t.hold(id, args.Term, t.next(id), 0)
 	case !resp.Success && resp.Term == args.Term && !resp.NoRetryBackoff:
@@ -148,6 +158,18 @@ func (t *transport) AppendEntries(id raft.ServerID, at raft.ServerAddress, args 
 		resp.NoRetryBackoff = true
 	case resp.Success:
 		t.accepted(id)
+	}
+	return err
+}
+
+// quick sends a message that is answered at once by whoever lives.
+func (t *transport) quick(id raft.ServerID, at raft.ServerAddress, send func(to raft.ServerAddress) error) error {
+	if t.muted.Load() {
+		return errMuted
+	}
+	err := send(target(id, at) + quickMark)
+	if err != nil {
+		t.streams.drop(id)
 	}
 	return err
 }
@@ -223,18 +245,12 @@ func (t *transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (ra
 
 // RequestVote implements raft.Transport.
 func (t *transport) RequestVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	if t.muted.Load() {
-		return errMuted
-	}
-	return t.NetworkTransport.RequestVote(id, target(id, at), args, resp)
+	return t.quick(id, at, func(to raft.ServerAddress) error { return t.NetworkTransport.RequestVote(id, to, args, resp) })
 }
 
 // RequestPreVote implements raft.WithPreVote.
 func (t *transport) RequestPreVote(id raft.ServerID, at raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	if t.muted.Load() {
-		return errMuted
-	}
-	return t.NetworkTransport.RequestPreVote(id, target(id, at), args, resp)
+	return t.quick(id, at, func(to raft.ServerAddress) error { return t.NetworkTransport.RequestPreVote(id, to, args, resp) })
 }
 
 // InstallSnapshot implements raft.Transport.

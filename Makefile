@@ -10,13 +10,18 @@ export CGO_ENABLED ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK_VERSION := v0.8.2
 TOOLS := $(CURDIR)/.tools
+# LightGBM with its large models, and the libraries that learners are held against.
+LIGHTGBM := $(TOOLS)/lightgbm
+REFERENCE := $(TOOLS)/reference
+# More flags of praetor-bench learners, such as --sections=cost --rounds=9.
+LEARNERS ?=
 DATA ?= ./data
 # The packages whose code runs on several goroutines.
 CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal/engine/... ./internal/history/... ./internal/learn/... ./internal/app/... ./internal/endpoint/... ./internal/mlclient/...
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster demo test race fuzz lint bench parity mlworker clean
+.PHONY: help build run cluster demo test race fuzz lint bench parity learners mlworker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,11 +62,29 @@ $(TOOLS)/staticcheck:
 bench: build ## measure, as ratios side by side (see bench/README.md)
 	$(GO) run ./bench/cmd/praetor-bench all
 
-parity: ## compare scores and explanations with LightGBM's on 100 000 random rows
-	python3 -m venv $(TOOLS)/lightgbm
-	$(TOOLS)/lightgbm/bin/pip install --quiet --disable-pip-version-check lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1
-	$(TOOLS)/lightgbm/bin/python internal/learn/boosted/testdata/generate.py large $(TOOLS)/lightgbm/large
-	PRAETOR_LIGHTGBM=$(TOOLS)/lightgbm/large $(GO) test -count=1 -run Large -v ./internal/learn/boosted
+parity: $(LIGHTGBM)/.made ## compare scores and explanations with LightGBM's on 100 000 random rows
+	PRAETOR_LIGHTGBM=$(LIGHTGBM)/large $(GO) test -count=1 -run Large -v ./internal/learn/boosted
+
+learners: $(LIGHTGBM)/.made $(REFERENCE)/.installed $(REFERENCE)/latency ## measure the learners beside scikit-learn and LightGBM, into docs/learners.md
+	@$(MAKE) --no-print-directory -C mlworker .venv/.installed
+	$(GO) run ./bench/cmd/praetor-bench learners --python $(REFERENCE)/bin/python --models $(LIGHTGBM)/large \
+	  --latency $(REFERENCE)/latency --docs docs/learners.md $(LEARNERS)
+
+# The marks are newer than what they were made from.
+$(LIGHTGBM)/.made: internal/learn/boosted/testdata/generate.py
+	python3 -m venv $(LIGHTGBM)
+	$(LIGHTGBM)/bin/pip install --quiet --disable-pip-version-check lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1
+	$(LIGHTGBM)/bin/python internal/learn/boosted/testdata/generate.py large $(LIGHTGBM)/large
+	@touch $@
+
+$(REFERENCE)/.installed: bench/learners/reference/requirements.txt
+	python3 -m venv $(REFERENCE)
+	$(REFERENCE)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(REFERENCE)/latency: internal/learn/boosted/testdata/latency.c $(REFERENCE)/.installed
+	lib=$$($(REFERENCE)/bin/python -c 'import lightgbm, pathlib; print(pathlib.Path(lightgbm.__file__).parent / "lib")'); \
+	  gcc -O2 $< -o $@ -L"$$lib" -l:lib_lightgbm.so -Wl,-rpath,"$$lib"
 
 mlworker: ## make the ML worker's environment and start it (ML_WORKER_PORT, 8000)
 	@$(MAKE) --no-print-directory -C mlworker run

@@ -154,6 +154,9 @@ func (m *measurement) forests() ([]*scorer, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := sameAsLightGBM(view, requests, filepath.Join(m.cfg.Models, model+".raw.f64")); err != nil {
+			return nil, err
+		}
 		kind, size, _ := strings.Cut(model, "-")
 		trees, leaves, _ := strings.Cut(size, "x")
 		about := fmt.Sprintf("%s trees of %s leaves, %d numbers", trees, leaves, largeColumns)
@@ -163,6 +166,22 @@ func (m *measurement) forests() ([]*scorer, error) {
 		out = append(out, &scorer{name: "gradient_boosted", about: about, view: view, requests: requests, model: model})
 	}
 	return out, nil
+}
+
+// sameAsLightGBM checks the raw scores: a wrong score may be as fast as it likes.
+func sameAsLightGBM(v learn.View, requests []learn.Request, path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var res learn.Result
+	for i := range requests {
+		v.Score(&requests[i], &res)
+		if want := math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:])); math.Abs(res.Raw-want) > 1e-12 {
+			return fmt.Errorf("%s: row %d: got the raw score %v, want %v", path, i, res.Raw, want)
+		}
+	}
+	return nil
 }
 
 func readLargeRows(path string) ([]learn.Request, error) {

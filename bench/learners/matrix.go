@@ -29,16 +29,16 @@ type matrix struct {
 // values in ascending order; any other is a number, true being 1.
 func newMatrix(t *dataset.Table, test []int) *matrix {
 	values := map[string]map[string]int32{} // of the category fields
-	names := map[string]bool{}              // of all fields, true for categories
+	names := map[string]bool{}              // of all fields
 	for _, row := range t.Rows {
 		for i := range row {
 			f := &row[i]
+			names[f.Name] = true
 			if f.Kind != decision.Text {
-				names[f.Name] = names[f.Name]
 				continue
 			}
 			if values[f.Name] == nil {
-				names[f.Name], values[f.Name] = true, map[string]int32{}
+				values[f.Name] = map[string]int32{}
 			}
 			values[f.Name][f.Text] = 0
 		}
@@ -46,7 +46,7 @@ func newMatrix(t *dataset.Table, test []int) *matrix {
 	m := &matrix{labels: make([]byte, len(t.Rows)), test: make([]byte, len(t.Rows))}
 	at := map[string]int{}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if !names[name] {
+		if values[name] == nil {
 			at[name] = m.columns
 			m.columns++
 			continue

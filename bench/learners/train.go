@@ -15,28 +15,33 @@ import (
 // trainSeed is the seed of all trainings of ours.
 const trainSeed = 1
 
-// stopwatch is a source that notes when its scans began and ended.
-type stopwatch struct {
-	learn.Source
-	scans []time.Duration
-}
-
-// Scan implements learn.Source.
-func (s *stopwatch) Scan(ctx context.Context, f func(*learn.Example) error) error {
-	start := time.Now()
-	err := s.Source.Scan(ctx, f)
-	s.scans = append(s.scans, time.Since(start))
-	return err
-}
-
-// training is what a training in this process took.
+// training is what a training in this process took, in seconds.
 type training struct {
-	view  learn.View
-	total float64   // seconds
-	scans []float64 // of each scan of the source, encoding and counting included
-	// passes are the seconds between two reports of progress: those between the
-	// last scan and the end are what the trainer did with its encoded rows.
-	passes []float64
+	view    learn.View
+	total   float64
+	reports []report
+}
+
+// report is a report of progress: the share done, and when.
+type report struct{ share, at float64 }
+
+// between returns the time from the first report of one share of the work to the
+// first of another, 0 when there are none.
+func (t *training) between(from, to float64) float64 {
+	at := func(share float64) (float64, bool) {
+		for _, r := range t.reports {
+			if r.share >= share {
+				return r.at, true
+			}
+		}
+		return 0, false
+	}
+	begin, begun := at(from)
+	end, ended := at(to)
+	if !begun || !ended {
+		return 0
+	}
+	return end - begin
 }
 
 // trainHere trains a model in this process, as the engine does with the rows of
@@ -48,20 +53,14 @@ func trainHere(ctx context.Context, modelType decision.ModelType, config string,
 		return t, fmt.Errorf("no model type %s", modelType)
 	}
 	spec := learn.Spec{Type: modelType, Config: json.RawMessage(config)}
-	watch := &stopwatch{Source: src}
 	start := time.Now()
-	last := start
-	trained, err := kind.Train(ctx, spec, watch, learn.TrainOptions{Seed: trainSeed, Progress: func(float64) {
-		now := time.Now()
-		t.passes, last = append(t.passes, now.Sub(last).Seconds()), now
+	trained, err := kind.Train(ctx, spec, src, learn.TrainOptions{Seed: trainSeed, Progress: func(done float64) {
+		t.reports = append(t.reports, report{done, time.Since(start).Seconds()})
 	}})
 	if err != nil {
 		return t, err
 	}
 	t.total = time.Since(start).Seconds()
-	for _, d := range watch.scans {
-		t.scans = append(t.scans, d.Seconds())
-	}
 	l, err := kind.Load(spec, string(trained.State))
 	if err != nil {
 		return t, err

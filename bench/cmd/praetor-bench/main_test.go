@@ -122,3 +122,19 @@ func BenchmarkRequest(b *testing.B) {
 		})
 	}
 }
+
+func TestLearnersNamesWhatItNeeds(t *testing.T) {
+	t.Setenv("PRAETOR_DATASETS", "") // puts it back at the end
+	if err := os.Unsetenv("PRAETOR_DATASETS"); err != nil {
+		t.Fatal(err)
+	}
+	var out, problems bytes.Buffer
+	if code := run(t.Context(), []string{"learners"}, streams{strings.NewReader(""), &out, &problems}); code == 0 {
+		t.Fatal("got exit code 0 without data, want an error")
+	}
+	for _, want := range []string{"PRAETOR_DATASETS", "models", "latency"} {
+		if !strings.Contains(problems.String(), want) {
+			t.Errorf("got %q, want %q in it", problems.String(), want)
+		}
+	}
+}

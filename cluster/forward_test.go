@@ -496,7 +496,7 @@ func TestLogStoreHangsAndComesBack(t *testing.T) {
 func TestLogStoreHangsForGood(t *testing.T) {
 	h := hang{gate: make(chan struct{})}
 	cfg := testConfig(t)
-	cfg.faults, cfg.StallTimeout = h.wrap, 20*time.Millisecond
+	cfg.faults, cfg.StallTimeout = h.wrap, 200*time.Millisecond
 	n, err := Open(cfg, &counter{}, testLog(t))
 	must(t, err)
 	ready(t, n)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -257,16 +258,13 @@ func (n *Node) belongNow(ctx context.Context) {
 	settled := in && (me.Suffrage == raft.Voter || n.cfg.JoinNonvoter)
 	switch {
 	case len(n.cfg.Join) > 0 && !settled:
-		n.askToJoin(ctx)
+		n.askToJoin(ctx, !n.cfg.JoinNonvoter)
+	case in && n.advertised() != "" && string(me.Address) != n.advertised(): // it has moved
+		n.askToJoin(ctx, me.Suffrage == raft.Voter)
 	case in && !n.fsm.roster.get(n.cfg.NodeID).incarnation.known() && !n.Stale():
 		err := n.announce(ctx, n.cfg.NodeID, n.self.incarnation)
 		if decision.KindOf(err) == decision.KindConflict {
 			n.fail(fmt.Errorf("%w: %w", errUnwanted, err))
-		}
-	case in && string(me.Address) != n.advertised() && n.advertised() != "" && !n.Stale():
-		j := joinRequest{peer: Peer{ID: n.cfg.NodeID, Address: n.advertised()}, voter: me.Suffrage == raft.Voter}
-		if _, err := n.onLeader(ctx, opJoin, j.encode()); err != nil && ctx.Err() == nil {
-			n.log.Warn().Err(err).Str("was", string(me.Address)).Str("is", n.advertised()).Msg("the cluster does not know this node's new address yet; trying again")
 		}
 	case n.Stale():
 		// A peer that does not want this node says so in the handshake.
@@ -289,24 +287,42 @@ func (n *Node) advertised() string {
 	return a
 }
 
-// askToJoin asks the members it was told of, one after the other.
-func (n *Node) askToJoin(ctx context.Context) {
-	j := joinRequest{peer: Peer{ID: n.cfg.NodeID, Address: n.advertised()}, voter: !n.cfg.JoinNonvoter}
-	for _, address := range n.cfg.Join {
-		conn, err := n.links.to("", address)
-		if err == nil {
-			ask, cancel := context.WithTimeout(ctx, joinTimeout)
-			_, err = n.links.ask(ask, "", address, opJoin, j.encode())
-			cancel()
+// askToJoin asks for this node to be a member at its address: the leader, when it
+// knows it, else those it was told of and the members it knows, one after the
+// other.
+func (n *Node) askToJoin(ctx context.Context, voter bool) {
+	j := joinRequest{peer: Peer{ID: n.cfg.NodeID, Address: n.advertised()}, voter: voter}
+	if !n.Stale() {
+		if _, err := n.onLeader(ctx, opJoin, j.encode()); err == nil {
+			return
 		}
-		if err == nil {
-			err = n.adoptCluster(conn.hello.cluster)
+	}
+	addresses := slices.Clone(n.cfg.Join)
+	for _, s := range n.raft.GetConfiguration().Configuration().Servers {
+		if a := string(s.Address); string(s.ID) != n.cfg.NodeID && !slices.Contains(addresses, a) {
+			addresses = append(addresses, a)
 		}
+	}
+	for _, address := range addresses {
+		err := n.askMember(ctx, address, j)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		n.log.Warn().Err(err).Str("member", address).Msg("not joined yet; trying again")
+		n.log.Warn().Err(err).Str("member", address).Msg("not a member yet; trying again")
 	}
+}
+
+func (n *Node) askMember(ctx context.Context, address string, j joinRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	conn, err := n.links.to("", address)
+	if err != nil {
+		return err
+	}
+	if _, err = n.links.ask(ctx, "", address, opJoin, j.encode()); err != nil {
+		return err
+	}
+	return n.adoptCluster(conn.hello.cluster)
 }
 
 // adoptCluster binds an empty node to the cluster that it joins.

@@ -175,10 +175,6 @@ func (n *Node) appendForward(ctx context.Context, peer string, f frame, answer f
 
 // handle works on any other request, whoever it comes from.
 func (n *Node) handle(ctx context.Context, op byte, payload []byte, peer string) ([]byte, error) {
-	// Whoever wants to join knows some member, which need not be the leader.
-	if op == opJoin && !n.IsLeader() && !n.knows(peer) {
-		return n.onLeader(ctx, op, payload)
-	}
 	switch op {
 	case opStatus:
 		return n.peerStatus().encode(), nil
@@ -189,6 +185,10 @@ func (n *Node) handle(ctx context.Context, op byte, payload []byte, peer string)
 		j, err := decodeJoin(payload)
 		if err != nil {
 			return nil, decision.Errorf(decision.KindBadRequest, "join: %v", err)
+		}
+		// Who joins, or has moved, knows some member, which need not be the leader.
+		if !n.IsLeader() && j.peer.ID == peer {
+			return n.onLeader(ctx, op, payload)
 		}
 		return nil, n.leadJoin(ctx, j)
 	case opRemove:

@@ -99,7 +99,7 @@ func (n *Node) storeStalled(op string, times int) {
 		if n.net != nil {
 			n.net.mute(true)
 		}
-		n.log.Error().Str("op", op).Dur("for", since).Bool("leader", n.IsLeader()).
+		n.log.Error().Str("op", op).Dur("for", since).
 			Msg("the log store hangs; this node gives up its office until it goes on")
 	}
 	if times == stallFatal {

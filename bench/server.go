@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
 
+	"github.com/praetor-engine/praetor/bench/nodes"
 	"github.com/praetor-engine/praetor/internal/app"
 	"github.com/praetor-engine/praetor/internal/client"
 )
@@ -58,7 +59,7 @@ func ServeEngine(ctx context.Context, config app.Config, in io.Reader, out io.Wr
 
 // Engine is a node in a process of its own, with the demo tenant's key.
 type Engine struct {
-	*Process
+	*nodes.Process
 	*client.Client
 	Addr, Key, Data string
 	admin           string // address of the profiler, unless empty
@@ -247,7 +248,7 @@ func bareServer(a *BareAnswer) *fasthttp.Server {
 }
 
 // startBare starts a bare server.
-func (o *Options) startBare(ctx context.Context, a *BareAnswer) (*Process, string, error) {
+func (o *Options) startBare(ctx context.Context, a *BareAnswer) (*nodes.Process, string, error) {
 	var h hello
 	p, err := startProcess(ctx, []string{o.Self, BareCommand}, a, &h)
 	return p, strings.TrimPrefix(h.URL, "http://"), err

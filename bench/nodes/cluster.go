@@ -1,0 +1,316 @@
+package nodes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// OperatorKey is the operator's key of every cluster: it guards nothing here.
+const OperatorKey = "operator-key-of-a-test-cluster"
+
+// Place is where a node of a cluster runs.
+type Place struct {
+	Wrap []string // put before the command, such as ip netns exec NAME
+	Host string   // address of its listeners; empty: 127.0.0.1
+	Data string   // its data directory; empty: one below Config.Dir
+}
+
+// Config describes a cluster.
+type Config struct {
+	Command []string // serves a node, such as bin/praetor serve
+	Flags   []string // of every node
+	Dir     string   // data and logs
+	Places  []Place  // one for each node
+
+	// Advertise returns the address that the others are told for the node port of
+	// the node with this id; nil: the node's own.
+	Advertise func(id, listen string) (string, error)
+}
+
+// Cluster is nodes that found a cluster together.
+type Cluster struct {
+	Nodes []*Node
+}
+
+// Node is a member, running or not. Its methods are for one goroutine at a time,
+// but for Do and Alive.
+type Node struct {
+	ID        string
+	Addr      string // host:port of the HTTP API
+	NodePort  string // host:port that the node port listens on
+	Advertise string // host:port that the others dial
+	Data      string
+	LogFile   string
+
+	command []string
+	process *Process
+	log     *os.File
+}
+
+// New chooses addresses and directories; nothing runs yet.
+func New(cfg Config) (*Cluster, error) {
+	c := &Cluster{}
+	var peers []string
+	for i, place := range cfg.Places {
+		id := "n" + strconv.Itoa(i+1)
+		host := place.Host
+		if host == "" {
+			host = "127.0.0.1"
+		}
+		n := &Node{ID: id, Data: place.Data, LogFile: filepath.Join(cfg.Dir, id+".log")}
+		if n.Data == "" {
+			n.Data = filepath.Join(cfg.Dir, id)
+		}
+		var err error
+		if n.Addr, err = fixedAddr(host); err != nil {
+			return nil, err
+		}
+		if n.NodePort, err = fixedAddr(host); err != nil {
+			return nil, err
+		}
+		n.Advertise = n.NodePort
+		if cfg.Advertise != nil {
+			if n.Advertise, err = cfg.Advertise(id, n.NodePort); err != nil {
+				return nil, err
+			}
+		}
+		peers = append(peers, id+"="+n.Advertise)
+		c.Nodes = append(c.Nodes, n)
+	}
+	for i, n := range c.Nodes {
+		n.command = append(append([]string{}, cfg.Places[i].Wrap...), cfg.Command...)
+		n.command = append(n.command, "--node-id="+n.ID, "--data="+n.Data, "--listen="+n.Addr, "--raft-listen="+n.NodePort)
+		if len(peers) > 1 {
+			n.command = append(n.command, "--peers="+strings.Join(peers, ","))
+		}
+		n.command = append(n.command, cfg.Flags...)
+	}
+	return c, nil
+}
+
+// The ports of nodes lie below those that the system gives to connections, so
+// that nobody takes a node's port while it is down.
+const (
+	lowPort  = 20_000
+	highPort = 32_000
+)
+
+// fixedAddr returns an address that nobody listens on; an address that is not
+// this machine's yet is taken on trust.
+func fixedAddr(host string) (string, error) {
+	var err error
+	for range 100 {
+		addr := net.JoinHostPort(host, strconv.Itoa(lowPort+rand.IntN(highPort-lowPort)))
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", addr); err == nil {
+			return addr, ln.Close()
+		}
+		if errors.Is(err, syscall.EADDRNOTAVAIL) {
+			return addr, nil
+		}
+	}
+	return "", fmt.Errorf("nodes: no free port on %s: %w", host, err)
+}
+
+// Start starts the node's process. It does not wait for anything.
+func (n *Node) Start(ctx context.Context) error {
+	if n.Alive() {
+		return fmt.Errorf("nodes: %s runs already", n.ID)
+	}
+	if err := n.closeLog(); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(n.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("nodes: %w", err)
+	}
+	n.log = log
+	cmd := exec.CommandContext(ctx, n.command[0], n.command[1:]...)
+	cmd.Env = append(os.Environ(), "PRAETOR_OPERATOR_KEY="+OperatorKey)
+	cmd.Stdout, cmd.Stderr = log, log
+	n.process, err = Launch(cmd)
+	return err
+}
+
+func (n *Node) closeLog() error {
+	if n.log == nil {
+		return nil
+	}
+	err := n.log.Close()
+	n.log = nil
+	return err
+}
+
+// Alive says whether the node's process runs.
+func (n *Node) Alive() bool { return n.process != nil && n.process.Running() }
+
+// Process is the node's process; nil before the first start.
+func (n *Node) Process() *Process { return n.process }
+
+// Kill ends the node as kill -9 does.
+func (n *Node) Kill() error {
+	if n.process == nil {
+		return nil
+	}
+	return n.process.Kill()
+}
+
+// Terminate asks the node to end, as an operator would, and waits for it.
+func (n *Node) Terminate(ctx context.Context) error {
+	if n.process == nil {
+		return nil
+	}
+	if err := n.process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-n.process.Ended():
+		return n.process.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("nodes: %s did not end: %w", n.ID, errors.Join(ctx.Err(), n.Kill()))
+	}
+}
+
+// LogSize is how long the node's log is now, to read on from later.
+func (n *Node) LogSize() int64 {
+	info, err := os.Stat(n.LogFile)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// LogFrom returns what the node has logged since its log was so long, at most
+// limit bytes from the end.
+func (n *Node) LogFrom(offset, limit int64) (string, error) {
+	f, err := os.Open(n.LogFile)
+	if err != nil {
+		return "", fmt.Errorf("nodes: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("nodes: %w", err)
+	}
+	offset = max(offset, info.Size()-limit)
+	b, err := io.ReadAll(io.NewSectionReader(f, offset, info.Size()-offset))
+	return string(b), err
+}
+
+// Start starts every node that does not run.
+func (c *Cluster) Start(ctx context.Context) error {
+	for _, n := range c.Nodes {
+		if !n.Alive() {
+			if err := n.Start(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close kills every node.
+func (c *Cluster) Close() error {
+	var errs []error
+	for _, n := range c.Nodes {
+		errs = append(errs, n.Kill(), n.closeLog())
+	}
+	return errors.Join(errs...)
+}
+
+// Node returns the node with an id; nil: there is none.
+func (c *Cluster) Node(id string) *Node {
+	for _, n := range c.Nodes {
+		if n.ID == id {
+			return n
+		}
+	}
+	return nil
+}
+
+// pollInterval is how often a condition is looked at.
+const pollInterval = 20 * time.Millisecond
+
+// Await asks until ok answers nil, and returns its last error when ctx ends.
+func Await(ctx context.Context, ok func(context.Context) error) error {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		err := ok(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// AwaitReady waits until the node is ready; a process that ends is an error.
+func (n *Node) AwaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	process := n.process
+	go func() {
+		select {
+		case <-process.Ended():
+			cancel(ErrEnded)
+		case <-ctx.Done():
+		}
+	}()
+	err := Await(ctx, n.Ready)
+	if err != nil {
+		err = fmt.Errorf("nodes: %s is not ready: %w", n.ID, errors.Join(context.Cause(ctx), err))
+	}
+	return err
+}
+
+// ErrEnded is a wait for a process that has ended.
+var ErrEnded = errors.New("the process has ended")
+
+// AwaitReady waits until every node is ready.
+func (c *Cluster) AwaitReady(ctx context.Context) error {
+	for _, n := range c.Nodes {
+		if err := n.AwaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Leader returns the node that most say is the leader and says so itself; nil:
+// none.
+func (c *Cluster) Leader(ctx context.Context) *Node {
+	for _, n := range c.Nodes {
+		if s, err := n.Status(ctx); err == nil && s.Leader == n.ID {
+			return n
+		}
+	}
+	return nil
+}
+
+// AwaitLeader waits for a leader.
+func (c *Cluster) AwaitLeader(ctx context.Context) (leader *Node, err error) {
+	err = Await(ctx, func(ctx context.Context) error {
+		if leader = c.Leader(ctx); leader == nil {
+			return errNoLeader
+		}
+		return nil
+	})
+	return leader, err
+}
+
+var errNoLeader = errors.New("nodes: no node leads")

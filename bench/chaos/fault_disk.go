@@ -166,7 +166,7 @@ func tornWrite(ctx context.Context, s *scene) (func(context.Context) error, erro
 	if err != nil {
 		return nil, fmt.Errorf("chaos: %w", err)
 	}
-	limit := info.Size()/8 + s.rng.Int64N(max(1, info.Size()))
+	limit := info.Size()/16 + s.rng.Int64N(max(1, info.Size()*3/4))
 	m.mayEnd.Store(true)
 	s.logf("no file of %s, the %s, may be written beyond byte %d; its log has %d", m.ID, role, limit, info.Size())
 	if err := command(ctx, "prlimit", "--pid", strconv.Itoa(m.Process().Pid()), fmt.Sprintf("--fsize=%d:", limit)); err != nil {

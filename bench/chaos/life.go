@@ -161,16 +161,18 @@ func (l *life) close() error {
 	return errors.Join(errs...)
 }
 
-// owner tells which node a connection comes from.
+// owner tells which node a connection comes from; empty: none that runs. The
+// system's table changes while it is read, so a look may miss the connection.
 func (l *life) owner(from net.Addr) string {
+	const looks = 20
 	addr, ok := from.(*net.TCPAddr)
-	if !ok {
-		return ""
-	}
-	for _, m := range l.members {
-		if p := m.Process(); p != nil && ownsPort(p.Pid(), addr) {
-			return m.ID
+	for range looks {
+		for _, m := range l.members {
+			if p := m.Process(); ok && p != nil && ownsPort(p.Pid(), addr) {
+				return m.ID
+			}
 		}
+		time.Sleep(5 * time.Millisecond)
 	}
 	return ""
 }

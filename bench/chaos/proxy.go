@@ -14,7 +14,8 @@ import (
 // held, slowed, or cut off, each direction of each pair by itself. It needs no
 // privileges.
 type Proxy struct {
-	// caller tells which node a connection comes from; empty: none of them.
+	// caller tells which node a connection comes from; empty: none of them, and
+	// the connection is refused.
 	caller func(from net.Addr) string
 
 	mu        sync.Mutex
@@ -109,7 +110,7 @@ func (c *pipe) end(reset bool) {
 
 func (p *Proxy) serve(near net.Conn, to, target string) {
 	c := &pipe{from: p.caller(near.RemoteAddr()), to: to, near: near, ended: make(chan struct{})}
-	if !p.enter(c) {
+	if c.from == "" || !p.enter(c) {
 		_ = near.Close()
 		return
 	}

@@ -176,6 +176,24 @@ func TestUnreachableTarget(t *testing.T) {
 	}
 }
 
+// Whoever is not known could get around a cut.
+func TestUnknownCaller(t *testing.T) {
+	p := NewProxy(func(net.Addr) string { return "" })
+	defer p.Close()
+	addr, err := p.Listen("b", echo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := receive(t, c, 1, patience); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want a closed connection", err)
+	}
+}
+
 func TestOwnsPort(t *testing.T) {
 	c, err := net.Dial("tcp4", echo(t))
 	if err != nil {

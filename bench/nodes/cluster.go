@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -44,7 +45,7 @@ type Cluster struct {
 }
 
 // Node is a member, running or not. Its methods are for one goroutine at a time,
-// but for Do and Alive.
+// but for Do, Alive and Process.
 type Node struct {
 	ID        string
 	Addr      string // host:port of the HTTP API
@@ -54,7 +55,7 @@ type Node struct {
 	LogFile   string
 
 	command []string
-	process *Process
+	running atomic.Pointer[Process]
 	log     *os.File
 }
 
@@ -139,7 +140,10 @@ func (n *Node) Start(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, n.command[0], n.command[1:]...)
 	cmd.Env = append(os.Environ(), "PRAETOR_OPERATOR_KEY="+OperatorKey)
 	cmd.Stdout, cmd.Stderr = log, log
-	n.process, err = Launch(cmd)
+	p, err := Launch(cmd)
+	if err == nil {
+		n.running.Store(p)
+	}
 	return err
 }
 
@@ -153,30 +157,35 @@ func (n *Node) closeLog() error {
 }
 
 // Alive says whether the node's process runs.
-func (n *Node) Alive() bool { return n.process != nil && n.process.Running() }
+func (n *Node) Alive() bool {
+	p := n.Process()
+	return p != nil && p.Running()
+}
 
-// Process is the node's process; nil before the first start.
-func (n *Node) Process() *Process { return n.process }
+// Process is the node's process, running or not; nil before the first start.
+func (n *Node) Process() *Process { return n.running.Load() }
 
 // Kill ends the node as kill -9 does.
 func (n *Node) Kill() error {
-	if n.process == nil {
+	p := n.Process()
+	if p == nil {
 		return nil
 	}
-	return n.process.Kill()
+	return p.Kill()
 }
 
 // Terminate asks the node to end, as an operator would, and waits for it.
 func (n *Node) Terminate(ctx context.Context) error {
-	if n.process == nil {
+	p := n.Process()
+	if p == nil {
 		return nil
 	}
-	if err := n.process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	select {
-	case <-n.process.Ended():
-		return n.process.Err()
+	case <-p.Ended():
+		return p.Err()
 	case <-ctx.Done():
 		return fmt.Errorf("nodes: %s did not end: %w", n.ID, errors.Join(ctx.Err(), n.Kill()))
 	}
@@ -263,7 +272,7 @@ func Await(ctx context.Context, ok func(context.Context) error) error {
 func (n *Node) AwaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	process := n.process
+	process := n.Process()
 	go func() {
 		select {
 		case <-process.Ended():

@@ -49,11 +49,14 @@ var may = map[string][]string{
 	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/endpoint", "internal/engine", "internal/mlclient"},
 	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/demo", "internal/engine"},
 	"internal/arch":     {},
-	"bench":             {"cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	"bench":             {"bench/nodes", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	// What looks at nodes from outside knows nothing of what is in them.
+	"bench/nodes": {},
+	"bench/chaos": {"bench/nodes"},
 	"bench/learners": {
 		"bench", "internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/learn/types", "internal/simulator",
 	},
-	"bench/": {"bench/learners", "bench", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	"bench/": {"bench", "bench/chaos", "bench/learners", "bench/nodes", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
 }
 
 // alone lists the libraries that only the named packages may import, with the
@@ -68,6 +71,7 @@ var alone = []struct {
 	{"github.com/cockroachdb/pebble", "the storage library is behind package history", []string{"internal/history"}},
 	{"github.com/valyala/fasthttp", "the HTTP library is behind package httpapi; bench compares with it", []string{"httpapi", "bench", "bench/"}},
 	{"github.com/robfig/cron", "schedules are the business of package engine", []string{"internal/engine"}},
+	{"github.com/anishathalye/porcupine", "histories are checked from outside", []string{"bench/chaos"}},
 	{"github.com/alecthomas/kong", "flags are the command's business", []string{"cmd/praetor", "internal/app", "bench/"}},
 }
 

@@ -183,7 +183,7 @@ type highWater struct {
 	path  string
 	mu    sync.Mutex
 	index uint64
-	err   error // of the last write; it is not tried again
+	err   error // of an fsync; nothing is written after it
 }
 
 func encodeHighWater(index uint64) []byte {
@@ -213,10 +213,14 @@ func (h *highWater) raise(index uint64) error {
 	if h.err != nil || index <= h.index {
 		return h.err
 	}
-	if h.err = writeDurably(h.path, encodeHighWater(index)); h.err == nil {
+	err := writeDurably(h.path, encodeHighWater(index))
+	switch {
+	case err == nil:
 		h.index = index
+	case errors.Is(err, snapshot.ErrSync):
+		h.err = err
 	}
-	return h.err
+	return err
 }
 
 func (h *highWater) get() uint64 {

@@ -16,12 +16,15 @@ REFERENCE := $(TOOLS)/reference
 # More flags of praetor-bench learners, such as --sections=cost --rounds=9.
 LEARNERS ?=
 DATA ?= ./data
+# Of `make chaos`: how many rounds in all, and where they are recorded.
+ROUNDS ?= 300
+CHAOS ?= .chaos
 # The packages whose code runs on several goroutines.
 CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal/engine/... ./internal/history/... ./internal/learn/... ./internal/app/... ./internal/endpoint/... ./internal/mlclient/...
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster demo test race fuzz lint bench parity learners mlworker clean
+.PHONY: help build run cluster demo test race fuzz lint bench chaos chaos-brief parity learners mlworker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,33 +65,11 @@ $(TOOLS)/staticcheck:
 bench: build ## measure, as ratios side by side (see bench/README.md)
 	$(GO) run ./bench/cmd/praetor-bench all
 
-parity: $(LIGHTGBM)/.made ## compare scores and explanations with LightGBM's on 100 000 random rows
-	PRAETOR_LIGHTGBM=$(LIGHTGBM)/large $(GO) test -count=1 -run Large -v ./internal/learn/boosted
-
-learners: $(LIGHTGBM)/.made $(REFERENCE)/.installed $(REFERENCE)/latency ## measure the learners beside scikit-learn and LightGBM, into docs/learners.md
-	@$(MAKE) --no-print-directory -C mlworker .venv/.installed
-	$(GO) run ./bench/cmd/praetor-bench learners --python $(REFERENCE)/bin/python --models $(LIGHTGBM)/large \
-	  --latency $(REFERENCE)/latency --docs docs/learners.md $(LEARNERS)
-
-# The marks are newer than what they were made from.
-$(LIGHTGBM)/.made: internal/learn/boosted/testdata/generate.py
-	python3 -m venv $(LIGHTGBM)
-	$(LIGHTGBM)/bin/pip install --quiet --disable-pip-version-check lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1
-	$(LIGHTGBM)/bin/python internal/learn/boosted/testdata/generate.py large $(LIGHTGBM)/large
-	@touch $@
-
-$(REFERENCE)/.installed: bench/learners/reference/requirements.txt
-	python3 -m venv $(REFERENCE)
-	$(REFERENCE)/bin/pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-$(REFERENCE)/latency: internal/learn/boosted/testdata/latency.c $(REFERENCE)/.installed
-	lib=$$($(REFERENCE)/bin/python -c 'import lightgbm, pathlib; print(pathlib.Path(lightgbm.__file__).parent / "lib")'); \
-	  gcc -O2 $< -o $@ -L"$$lib" -l:lib_lightgbm.so -Wl,-rpath,"$$lib"
+.PHONY: help build run cluster demo test race fuzz lint bench chaos chaos-brief parity learners mlworker clean
 
 mlworker: ## make the ML worker's environment and start it (ML_WORKER_PORT, 8000)
 	@$(MAKE) --no-print-directory -C mlworker run
 
 clean: ## remove what was built and the data of `run` and `cluster`
 	@$(MAKE) --no-print-directory -C mlworker clean
-	rm -rf bin .tools .cluster $(DATA)
+	rm -rf bin .tools .cluster $(CHAOS) $(DATA)

@@ -101,7 +101,7 @@ func (l *life) commonIndex(ctx context.Context) (index uint64, err error) {
 			return 0, err
 		}
 		if i > 0 && s.AppliedIndex != index {
-			return 0, errNotEqual
+			return 0, fmt.Errorf("%w: %s %d, %s %d", errNotEqual, l.members[0].ID, index, m.ID, s.AppliedIndex)
 		}
 		index = s.AppliedIndex
 	}
@@ -318,7 +318,7 @@ func (l *life) compare(ctx context.Context, f *findings) (r replicas, err error)
 func differences(a, b map[string][]byte) []string {
 	var names []string
 	for name := range a {
-		if !bytes.Equal(a[name], b[name]) {
+		if other, ok := b[name]; !ok || !bytes.Equal(a[name], other) {
 			names = append(names, name)
 		}
 	}

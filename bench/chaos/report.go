@@ -68,14 +68,14 @@ func WriteReport(path string, rounds []Round) error {
 
 // sum is what the rounds of one fault gave together.
 type sum struct {
-	rounds, broken, skipped      int
-	acked, doubtful, landed      int64
-	refused, lost, duplicated    int64
-	scores, lostScores, ops      int64
-	gap, converged               float64
-	why                          string
-	findings                     []Finding
-	illegal, unchecked, unequals int
+	rounds, broken, skipped   int
+	acked, doubtful, landed   int64
+	refused, lost, duplicated int64
+	scores, lostScores, ops   int64
+	gap, converged            float64
+	why                       string
+	findings                  []Finding
+	illegal, unchecked        int
 }
 
 func (s *sum) add(r *Round) {

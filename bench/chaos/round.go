@@ -36,6 +36,9 @@ type Round struct {
 	Lost     int64    `json:"lostScores"`
 	Stale    int64    `json:"staleScores"`
 	Refusals int64    `json:"refusals"` // answers 503 and 429
+	// Early is how many requests nodes that were starting answered with 401 or
+	// 404, as if a key or a model did not exist.
+	Early int64 `json:"earlyRefusals"`
 
 	LongestGap  float64 `json:"longestGapSeconds"`  // without an acknowledged write
 	SlowestPost float64 `json:"slowestPostSeconds"` // answer to a write or a score
@@ -95,6 +98,7 @@ func (r *Runner) round(ctx context.Context, l *life, number int, fault *Fault) *
 	}
 	rec.Did, rec.Findings, rec.Seconds = s.did, w.findings.all(), time.Since(began).Seconds()
 	rec.Samples, rec.Scores, rec.Lost, rec.Stale, rec.Refusals = w.samples.Load(), w.scores.Load(), w.lost.Load(), w.stale.Load(), w.refusals.Load()
+	rec.Early = w.early.Load()
 	rec.SlowestPost = time.Duration(w.slowest.Load()).Seconds()
 	if err != nil {
 		rec.Error = err.Error()

@@ -65,7 +65,39 @@ $(TOOLS)/staticcheck:
 bench: build ## measure, as ratios side by side (see bench/README.md)
 	$(GO) run ./bench/cmd/praetor-bench all
 
-.PHONY: help build run cluster demo test race fuzz lint bench chaos chaos-brief parity learners mlworker clean
+chaos: build ## harm a cluster of real processes for ROUNDS (300) rounds and check every promise (see docs/reliability.md)
+	@mkdir -p $(CHAOS)
+	$(GO) run ./bench/cmd/praetor-chaos run --rounds $(ROUNDS) --report $(CHAOS)/rounds.jsonl --praetor bin/praetor --dir $(CHAOS)
+	$(GO) run ./bench/cmd/praetor-chaos report --report $(CHAOS)/rounds.jsonl
+
+chaos-brief: build ## every fault once, shorter: about three minutes
+	@mkdir -p $(CHAOS)
+	@rm -f $(CHAOS)/brief.jsonl
+	$(GO) run ./bench/cmd/praetor-chaos run --rounds 18 --brief --report $(CHAOS)/brief.jsonl --praetor bin/praetor --dir $(CHAOS)
+
+parity: $(LIGHTGBM)/.made ## compare scores and explanations with LightGBM's on 100 000 random rows
+	PRAETOR_LIGHTGBM=$(LIGHTGBM)/large $(GO) test -count=1 -run Large -v ./internal/learn/boosted
+
+learners: $(LIGHTGBM)/.made $(REFERENCE)/.installed $(REFERENCE)/latency ## measure the learners beside scikit-learn and LightGBM, into docs/learners.md
+	@$(MAKE) --no-print-directory -C mlworker .venv/.installed
+	$(GO) run ./bench/cmd/praetor-bench learners --python $(REFERENCE)/bin/python --models $(LIGHTGBM)/large \
+	  --latency $(REFERENCE)/latency --docs docs/learners.md $(LEARNERS)
+
+# The marks are newer than what they were made from.
+$(LIGHTGBM)/.made: internal/learn/boosted/testdata/generate.py
+	python3 -m venv $(LIGHTGBM)
+	$(LIGHTGBM)/bin/pip install --quiet --disable-pip-version-check lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1
+	$(LIGHTGBM)/bin/python internal/learn/boosted/testdata/generate.py large $(LIGHTGBM)/large
+	@touch $@
+
+$(REFERENCE)/.installed: bench/learners/reference/requirements.txt
+	python3 -m venv $(REFERENCE)
+	$(REFERENCE)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(REFERENCE)/latency: internal/learn/boosted/testdata/latency.c $(REFERENCE)/.installed
+	lib=$$($(REFERENCE)/bin/python -c 'import lightgbm, pathlib; print(pathlib.Path(lightgbm.__file__).parent / "lib")'); \
+	  gcc -O2 $< -o $@ -L"$$lib" -l:lib_lightgbm.so -Wl,-rpath,"$$lib"
 
 mlworker: ## make the ML worker's environment and start it (ML_WORKER_PORT, 8000)
 	@$(MAKE) --no-print-directory -C mlworker run

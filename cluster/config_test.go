@@ -33,6 +33,15 @@ func TestValidate(t *testing.T) {
 		"short election":   {func(c *Config) { c.ElectionTimeout = 10 * time.Millisecond }, []string{"election_timeout"}},
 		"long lease":       {func(c *Config) { c.LeaderLease = time.Second }, []string{"leader_lease"}},
 		"small pending":    {func(c *Config) { c.MaxPendingBytes = 1 }, []string{"max_pending_bytes"}},
+		"join":             {func(c *Config) { c.Listen, c.Join = "a:1", []string{"b:1"} }, nil},
+		"join, no listen":  {func(c *Config) { c.Join = []string{"b:1"} }, []string{"listen"}},
+		"join everywhere":  {func(c *Config) { c.Listen, c.Join = ":1", []string{"b:1"} }, []string{"advertise"}},
+		"join as":          {func(c *Config) { c.Listen, c.Advertise, c.Join = ":1", "a:1", []string{"b:1"} }, nil},
+		"join nowhere":     {func(c *Config) { c.Listen, c.Join = "a:1", []string{"b"} }, []string{"join[0]"}},
+		"join and found":   {func(c *Config) { c.Listen, c.Join, c.Peers = "a:1", []string{"b:1"}, []Peer{{"n1", "a:1"}} }, []string{"join"}},
+		"advertise":        {func(c *Config) { c.Advertise = "0.0.0.0:1" }, []string{"advertise"}},
+		"no stall":         {func(c *Config) { c.StallTimeout = 0 }, []string{"stall_timeout"}},
+		"no leader wait":   {func(c *Config) { c.LeaderWait = 0 }, []string{"leader_wait"}},
 		"group off":        {func(c *Config) { c.GroupBytes = 0 }, nil},
 	}
 	for name, test := range tests {
@@ -78,5 +87,24 @@ func TestLogBridge(t *testing.T) {
 	l.Debug("not worth it")
 	if l.IsDebug() || !l.IsInfo() || l.GetLevel() != hclog.Info || b.Len() > 0 {
 		t.Errorf("got debug %v, info %v, level %v, output %q, want Raft's debug left out", l.IsDebug(), l.IsInfo(), l.GetLevel(), b.String())
+	}
+}
+
+func TestCheckPlain(t *testing.T) {
+	tests := map[string]struct {
+		cfg Config
+		ok  bool
+	}{
+		"no port":       {Config{}, true},
+		"loopback":      {Config{Listen: "127.0.0.1:1", Join: []string{"[::1]:2", "localhost:3"}}, true},
+		"everywhere":    {Config{Listen: ":1"}, false},
+		"another host":  {Config{Listen: "127.0.0.1:1", Peers: []Peer{{"n2", "10.0.0.2:1"}}}, false},
+		"a name":        {Config{Listen: "127.0.0.1:1", Advertise: "host:1"}, false},
+		"TLS elsewhere": {Config{Listen: ":1", TLS: &TLSConfig{}}, true},
+	}
+	for name, test := range tests {
+		if err := test.cfg.CheckPlain(); (err == nil) != test.ok {
+			t.Errorf("%s: got %v, want accepted %v", name, err, test.ok)
+		}
 	}
 }

@@ -111,6 +111,7 @@ func (c *trio) quiesce(t testing.TB) {
 }
 
 func TestWritesAnywhere(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	c.leader(t)
@@ -130,6 +131,7 @@ func TestWritesAnywhere(t *testing.T) {
 // A write that a follower acknowledged is visible on it at once, and at any node
 // after a barrier.
 func TestReadsSeeWrites(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
@@ -172,6 +174,7 @@ func die(n *Node) {
 // The leader dies under load, again and again: every acknowledged write is there
 // once, refused ones are not, and the log settles most of the rest.
 func TestLeaderDiesWhileFollowersForward(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	var w writers
@@ -223,8 +226,9 @@ func transfer(n *Node, to string) error {
 }
 
 func TestPartitions(t *testing.T) {
+	t.Parallel()
 	f := newFabric()
-	c := newTrio(t, func(i int, cfg *Config) { cfg.WriteTimeout = time.Second })
+	c := newTrio(t, func(i int, cfg *Config) { cfg.WriteTimeout = 500 * time.Millisecond })
 	peers := c.cfgs[0].Peers
 	for i := range c.cfgs {
 		c.cfgs[i].Transport = f.listen(t, c.cfgs[i].NodeID, c.cfgs[i].Listen)
@@ -236,7 +240,7 @@ func TestPartitions(t *testing.T) {
 		w.start(n, fmt.Sprint(i), 4)
 	}
 	w.more(t, 100)
-	for round := range 4 {
+	for round := range 2 {
 		lead := c.leader(t)
 		victim := lead // the leader alone, or a follower alone
 		if round%2 == 1 {
@@ -318,6 +322,7 @@ func TestLaterTermSettles(t *testing.T) {
 
 // The leader pushes back on a follower, and says so.
 func TestLeaderOverloaded(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
@@ -339,6 +344,7 @@ func TestLeaderOverloaded(t *testing.T) {
 
 // The time in the log is the leader's, whoever proposes.
 func TestFollowersClockDoesNotMatter(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
@@ -353,6 +359,7 @@ func TestFollowersClockDoesNotMatter(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, func(i int, cfg *Config) {
 		cfg.Level = uint8(2 + i)
 		cfg.LevelOf = func(b []byte) uint8 {
@@ -395,6 +402,7 @@ func TestLevels(t *testing.T) {
 }
 
 func TestPeers(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, func(i int, cfg *Config) {
 		cfg.Version = fmt.Sprintf("v%d", i+1)
 		cfg.Detail = func() []byte { return []byte(cfg.NodeID) }
@@ -456,6 +464,7 @@ func (h *hang) wrap(l raft.LogStore) raft.LogStore {
 // A leader whose log store hangs without an error loses its office, and comes
 // back when the disk does.
 func TestLogStoreHangsAndComesBack(t *testing.T) {
+	t.Parallel()
 	var hangs [3]hang
 	c := newTrio(t, func(i int, cfg *Config) {
 		hangs[i].gate = make(chan struct{})
@@ -494,6 +503,7 @@ func TestLogStoreHangsAndComesBack(t *testing.T) {
 // A log store that never comes back is a failure that names it; closing does not
 // wait for ever.
 func TestLogStoreHangsForGood(t *testing.T) {
+	t.Parallel()
 	h := hang{gate: make(chan struct{})}
 	cfg := testConfig(t)
 	cfg.faults, cfg.StallTimeout = h.wrap, 200*time.Millisecond

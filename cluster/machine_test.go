@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,6 +206,26 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// lastPort begins below the ports that systems give to outgoing connections, so
+// that none of those takes what a node is about to listen on, or to come back to.
+var lastPort atomic.Int64
+
+func init() { lastPort.Store(20000 + int64(os.Getpid()*131%10000)) }
+
+// freeAddress is a loopback address that nobody listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lastPort.Add(1)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
 // trio is three nodes in one process on loopback ports.
 type trio struct {
 	logs     [3]logBuffer
@@ -220,10 +241,7 @@ func newTrio(t testing.TB, change func(i int, cfg *Config)) *trio {
 	c := &trio{nodes: make([]*Node, 3), machines: make([]*counter, 3)}
 	var peers []Peer
 	for i := range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		peers = append(peers, Peer{ID: fmt.Sprintf("n%d", i+1), Address: l.Addr().String()})
-		must(t, l.Close())
+		peers = append(peers, Peer{ID: fmt.Sprintf("n%d", i+1), Address: freeAddress(t)})
 	}
 	for i := range 3 {
 		cfg := testConfig(t)

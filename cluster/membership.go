@@ -267,11 +267,19 @@ func (n *Node) belongNow(ctx context.Context) {
 			n.fail(fmt.Errorf("%w: %w", errUnwanted, err))
 		}
 	case n.Stale():
-		// A peer that does not want this node says so in the handshake.
-		for _, s := range n.raft.GetConfiguration().Configuration().Servers {
-			if string(s.ID) != n.cfg.NodeID && ctx.Err() == nil {
-				n.links.to(string(s.ID), string(s.Address))
-			}
+		n.probe(ctx)
+	}
+}
+
+// probe greets the members anew: one that does not want this node any more says
+// so in the handshake, and nowhere else.
+func (n *Node) probe(ctx context.Context) {
+	for _, s := range n.raft.GetConfiguration().Configuration().Servers {
+		if string(s.ID) == n.cfg.NodeID || ctx.Err() != nil {
+			continue
+		}
+		if c, _, err := n.net.port.dial(connNode, string(s.ID), string(s.Address), dialTimeout); err == nil {
+			c.Close()
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,15 +14,6 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/decision"
 )
-
-// freeAddress is a loopback address that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // joinerConfig is a node that is about to join the trio.
 func (c *trio) joinerConfig(t testing.TB, id string) Config {
@@ -68,6 +58,7 @@ func wantUnwanted(t testing.TB, n *Node, want string) {
 // Under load a fourth node joins and is promoted, a follower and then the leader
 // are removed, and another node takes a place. Nothing acknowledged is lost.
 func TestMembershipUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
@@ -130,6 +121,7 @@ func TestMembershipUnderLoad(t *testing.T) {
 
 // The leadership moves again and again under load, to whom it is told.
 func TestTransferUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	c.leader(t)
@@ -157,6 +149,7 @@ func TestTransferUnderLoad(t *testing.T) {
 // A node that comes back with an empty directory under its old id is another
 // node with less memory: it is refused, and joins under a new id.
 func TestWipedNodeIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, rejoin := range map[string]bool{"as a founder": false, "as a joiner": true} {
 		t.Run(name, func(t *testing.T) {
 			c := newTrio(t, nil)
@@ -193,6 +186,7 @@ func TestWipedNodeIsRefused(t *testing.T) {
 // A removed node that was away hears of it when it comes back, and so does one
 // that starts again.
 func TestRemovedWhileAway(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
@@ -209,6 +203,7 @@ func TestRemovedWhileAway(t *testing.T) {
 // A node alone with a port grows into three, and the joiners get its snapshot
 // since its log is cut.
 func TestOneGrowsIntoThree(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	cfg.Listen, cfg.HeartbeatTimeout = freeAddress(t), 150*time.Millisecond
 	cfg.SnapshotEntries, cfg.TrailingEntries, cfg.SnapshotInterval = 1, 2, time.Hour
@@ -256,6 +251,7 @@ func TestOneGrowsIntoThree(t *testing.T) {
 }
 
 func TestJoinRefuses(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
@@ -291,6 +287,7 @@ func TestJoinRefuses(t *testing.T) {
 // A peer that was away for longer than Raft's back-off grows gets entries as soon
 // as it is heard.
 func TestAbsenceCostsNoWait(t *testing.T) {
+	t.Parallel()
 	f := newFabric()
 	c := newTrio(t, nil)
 	for i := range c.cfgs {

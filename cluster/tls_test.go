@@ -145,6 +145,7 @@ func TestCA(t *testing.T) {
 // The whole cluster over TLS: elections, writes on followers, a snapshot on its
 // way to a node that joins late.
 func TestTrioOverTLS(t *testing.T) {
+	t.Parallel()
 	ca := newTestCA(t)
 	c := newTrio(t, func(_ int, cfg *Config) {
 		cfg.TLS = certificate(t, ca, filepath.Join(t.TempDir(), cfg.NodeID), cfg.NodeID, time.Hour)

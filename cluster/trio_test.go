@@ -18,6 +18,7 @@ import (
 )
 
 func TestThreeNodes(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
@@ -44,6 +45,7 @@ func TestThreeNodes(t *testing.T) {
 
 // The leader leaves in order and comes back; the writes go on elsewhere.
 func TestHandOver(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	first := c.leader(t)
@@ -65,6 +67,7 @@ func TestHandOver(t *testing.T) {
 // Without a quorum a write ends in bounded time, and says that it may have
 // landed; a node that hears of no leader is stale and not ready.
 func TestWithoutAQuorum(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, func(_ int, cfg *Config) { cfg.WriteTimeout = 500 * time.Millisecond })
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
@@ -97,6 +100,7 @@ func TestWithoutAQuorum(t *testing.T) {
 // A node whose place in the log is gone gets the snapshot, checksums and
 // directories and all, and goes on from there; so it does after a restart.
 func TestSnapshotInstall(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	for i := range c.cfgs {
 		c.cfgs[i].SnapshotEntries, c.cfgs[i].TrailingEntries = 1, 2
@@ -134,6 +138,7 @@ func TestSnapshotInstall(t *testing.T) {
 
 // A damaged snapshot must not reach a follower.
 func TestDamagedSnapshotIsNotInstalled(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	for i := range c.cfgs {
 		c.cfgs[i].SnapshotEntries, c.cfgs[i].TrailingEntries = 1, 2
@@ -166,6 +171,7 @@ func TestDamagedSnapshotIsNotInstalled(t *testing.T) {
 // A passing error of a follower's log store must not wedge its replication
 // (hashicorp/raft#612, which needs pipelining).
 func TestFollowerCatchesUpAfterAPassingLogError(t *testing.T) {
+	t.Parallel()
 	var failing [3]atomic.Int32 // appends still to fail
 	c := newTrio(t, func(i int, cfg *Config) {
 		cfg.GroupBytes = 0 // many appends
@@ -209,6 +215,7 @@ func TestFollowerCatchesUpAfterAPassingLogError(t *testing.T) {
 
 // Bytes that are not Raft's do not harm the port.
 func TestMalformedBytesOnTheRaftPort(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)

@@ -154,7 +154,7 @@ func (n *Node) start(from beginning, m Machine) error {
 	}
 	rc := n.raftConfig(alone)
 	if from.last == 0 && len(n.cfg.Join) == 0 {
-		if err := n.found(rc, store, trans, n.founders(local)); err != nil {
+		if err := n.found(rc, store, trans, n.cfg.founders(local)); err != nil {
 			return errors.Join(fmt.Errorf("found the cluster: %w", err), closeTransport(trans))
 		}
 	}
@@ -202,16 +202,17 @@ func (n *Node) found(rc *raft.Config, store *watchdog, trans raft.Transport, c r
 	return err
 }
 
-// founders is the membership of a new cluster.
-func (n *Node) founders(local raft.ServerAddress) raft.Configuration {
-	var c raft.Configuration
-	for _, p := range n.cfg.Peers {
-		c.Servers = append(c.Servers, raft.Server{ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Address)})
+// founders is the membership of a new cluster; local is this node's address when
+// it is alone.
+func (c *Config) founders(local raft.ServerAddress) raft.Configuration {
+	var m raft.Configuration
+	for _, p := range c.Peers {
+		m.Servers = append(m.Servers, raft.Server{ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Address)})
 	}
-	if len(c.Servers) == 0 {
-		c.Servers = []raft.Server{{ID: raft.ServerID(n.cfg.NodeID), Address: local}}
+	if len(m.Servers) == 0 {
+		m.Servers = []raft.Server{{ID: raft.ServerID(c.NodeID), Address: local}}
 	}
-	return c
+	return m
 }
 
 // commitTimeout is how soon an idle leader tells its followers what is

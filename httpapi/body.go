@@ -16,6 +16,7 @@ import (
 const (
 	mediaJSON   = "application/json"
 	mediaNDJSON = "application/x-ndjson"
+	mediaBytes  = "application/octet-stream"
 )
 
 // bodyReader is the body of a request as it arrives. The server hands bodies

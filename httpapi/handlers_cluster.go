@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/engine"
 )
 
 func (s *Server) clusterStatus(rq *request) error {
@@ -127,4 +128,39 @@ func (s *Server) takeSnapshot(rq *request) error {
 		return err
 	}
 	return rq.reply(fasthttp.StatusOK, snapshotAnswer{AppliedIndex: index})
+}
+
+// backupStream is a backup on its way to a client, who may take as long as it
+// goes on.
+type backupStream struct {
+	rq     *request
+	backup engine.Backup
+}
+
+func (s *Server) backup(rq *request) error {
+	b, err := s.engine.Backup(rq.ctx)
+	if err != nil {
+		return err
+	}
+	rq.contentType, rq.appliedIndex, rq.replySize = mediaBytes, b.Index, int(b.Size)
+	rq.replyStream = &backupStream{rq: rq, backup: b}
+	return nil
+}
+
+// Read returns the next bytes.
+func (b *backupStream) Read(p []byte) (int, error) {
+	cfg := &b.rq.server.cfg
+	extend(b.rq.conn, cfg.ReadTimeout, cfg.WriteTimeout)
+	return b.backup.Read(p)
+}
+
+// Close gives the snapshot and the request back.
+func (b *backupStream) Close() error {
+	if b.rq == nil {
+		return nil
+	}
+	err := b.backup.Close()
+	b.rq.release()
+	b.rq = nil
+	return err
 }

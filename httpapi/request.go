@@ -46,6 +46,7 @@ type request struct {
 	contentType  string
 	appliedIndex uint64
 	replyStream  replyStream
+	replySize    int    // bytes of the stream; 0: not known
 	retryAfter   int    // seconds; 0 is none
 	extra        string // put after an error envelope's error
 
@@ -97,7 +98,7 @@ func (rq *request) begin(s *Server, rt *route, ctx *fasthttp.RequestCtx, param s
 func (rq *request) release() {
 	rq.principal = engine.Principal{}
 	rq.ctx, rq.conn, rq.stream, rq.replyStream = nil, nil, bodyReader{}, nil
-	rq.idempotencyKey, rq.appliedIndex, rq.retryAfter, rq.extra = "", 0, 0, ""
+	rq.idempotencyKey, rq.appliedIndex, rq.retryAfter, rq.extra, rq.replySize = "", 0, 0, "", 0
 	rq.body = nil
 	if cap(rq.buffer) > keepBytes {
 		rq.buffer = nil

@@ -58,6 +58,7 @@ func (s *Server) apiRoutes() []*route {
 		{method: post, path: "/api/v1/cluster/join", access: operator, class: ClassAdmin, tenantless: true, handle: s.joinNode},
 		{method: post, path: "/api/v1/cluster/remove", access: operator, class: ClassAdmin, tenantless: true, handle: s.removeNode},
 		{method: post, path: "/api/v1/cluster/transfer", access: operator, class: ClassAdmin, tenantless: true, handle: s.transferLeadership},
+		{method: get, path: "/api/v1/cluster/backup", access: operator, class: ClassAdmin, tenantless: true, handle: s.backup},
 		{method: post, path: "/api/v1/cluster/snapshot", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeSnapshot},
 		{method: post, path: "/api/v1/cluster/digest", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeDigest},
 	}

@@ -246,7 +246,11 @@ func (rq *request) send(ctx *fasthttp.RequestCtx) (streams bool) {
 	}
 	if rq.replyStream != nil {
 		ctx.Response.ImmediateHeaderFlush = true
-		ctx.Response.SetBodyStream(rq.replyStream, -1)
+		size := rq.replySize
+		if size == 0 {
+			size = -1
+		}
+		ctx.Response.SetBodyStream(rq.replyStream, size)
 		return true
 	}
 	// The response takes over the buffer and gives back its last one.

@@ -18,7 +18,9 @@ import (
 
 type snapshotCommands struct {
 	Inspect inspectCommand `cmd:"" help:"Show what a snapshot, or every snapshot of a data directory, holds."`
-	Verify  verifyCommand  `cmd:"" help:"Check every file of a snapshot, or of every snapshot of a data directory, against its checksum."`
+	Save    saveCommand    `cmd:"" help:"Write a backup of a running node to a file (with the operator's key)."`
+	Restore restoreCommand `cmd:"" help:"Make the data directory of a new cluster's node from a backup."`
+	Verify  verifyCommand  `cmd:"" help:"Check every file of a snapshot, of every snapshot of a data directory, or of a backup, against its checksum."`
 	Replay  replayCommand  `cmd:"" help:"Apply a stopped node's whole log to an empty engine and print the digest of every model."`
 }
 
@@ -80,11 +82,14 @@ func (c *inspectCommand) Run(env *environment) error {
 }
 
 type verifyCommand struct {
-	Path string `arg:"" type:"path" help:"A snapshot, or a data directory."`
+	Path string `arg:"" type:"path" help:"A snapshot, a data directory, or a backup."`
 }
 
 // Run checks the files; the first damaged snapshot is the error.
 func (c *verifyCommand) Run(env *environment) error {
+	if info, err := os.Stat(c.Path); err == nil && info.Mode().IsRegular() {
+		return verifyBackup(env, c.Path)
+	}
 	dirs, err := snapshotDirs(c.Path)
 	if err != nil {
 		return err

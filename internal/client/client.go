@@ -156,6 +156,36 @@ func decode(r *call, answer []byte, out any) error {
 	return nil
 }
 
+// download makes the call once and copies the answer to w as it comes.
+func (c *Client) download(ctx context.Context, r call, opts []Option, w io.Writer) error {
+	for _, opt := range opts {
+		opt(&r)
+	}
+	req, err := c.request(ctx, &r, nil)
+	if err != nil {
+		return fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
+		}
+		return readError(&r, resp, answer)
+	}
+	if r.appliedIndex != nil {
+		*r.appliedIndex, _ = strconv.ParseUint(resp.Header.Get("X-Applied-Index"), 10, 64)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
+	}
+	return nil
+}
+
 // once sends the request. Exactly one of answer, failure and err is set; a
 // success without a body has an empty answer.
 func (c *Client) once(ctx context.Context, r *call, body []byte) (answer []byte, failure *Error, err error) {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/http"
 )
 
@@ -53,6 +54,12 @@ func (c *Client) TransferLeadership(ctx context.Context, id string, opts ...Opti
 		body["id"] = id
 	}
 	return c.changeCluster(ctx, "/transfer", body, opts)
+}
+
+// Backup writes everything that the node has applied to w, as `praetor snapshot
+// restore` reads it. Operator only.
+func (c *Client) Backup(ctx context.Context, w io.Writer, opts ...Option) error {
+	return c.download(ctx, call{method: http.MethodGet, path: clusterPath + "/backup"}, opts, w)
 }
 
 func (c *Client) changeCluster(ctx context.Context, change string, body map[string]any, opts []Option) (s ClusterStatus, err error) {

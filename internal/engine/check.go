@@ -144,7 +144,7 @@ func (c *checker) report(ctx context.Context, d *pendingDigest) error {
 }
 
 // sum is one fingerprint of the whole digest.
-func (d *Digest) sum() string {
+func (d Digest) sum() string {
 	h := fnv.New64a()
 	for _, id := range slices.Sorted(maps.Keys(d.Models)) {
 		fmt.Fprintf(h, "model %s %s\n", id, d.Models[id])

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"io"
 
 	"github.com/praetor-engine/praetor/cluster"
 	"github.com/praetor-engine/praetor/internal/command"
@@ -58,4 +59,21 @@ func (e *Engine) RemoveNode(ctx context.Context, id string) error { return e.nod
 // without an id.
 func (e *Engine) TransferLeadership(ctx context.Context, id string) error {
 	return e.node.TransferLeadership(ctx, id)
+}
+
+// Backup is everything that a node has applied, as one stream of bytes.
+type Backup struct {
+	io.ReadCloser
+	Index uint64 // of the last log entry in it
+	Size  int64  // bytes of the stream
+}
+
+// Backup takes a snapshot of this node and returns it; the caller closes it.
+// cluster.RestoreBackup makes a data directory of it.
+func (e *Engine) Backup(ctx context.Context) (Backup, error) {
+	s, err := e.node.Backup(ctx)
+	if err != nil {
+		return Backup{}, err
+	}
+	return Backup{ReadCloser: s, Index: s.Source().Manifest().Index, Size: s.Size()}, nil
 }

@@ -14,6 +14,14 @@ import (
 // trio is three nodes of one cluster, each with a tenant t1 to act for.
 func trio(t *testing.T, change ...func(*Config)) []*node {
 	t.Helper()
+	nodes := trioOf(t, nil, change...)
+	nodes[0].newTenant("t1")
+	return nodes
+}
+
+// trioOf is three nodes of one cluster whose data prepare made, if it is not nil.
+func trioOf(t *testing.T, prepare func(dir, id string, peers []cluster.Peer), change ...func(*Config)) []*node {
+	t.Helper()
 	var ports []cluster.Transport
 	var peers []cluster.Peer
 	for i := range 3 {
@@ -26,14 +34,17 @@ func trio(t *testing.T, change ...func(*Config)) []*node {
 	}
 	nodes := make([]*node, 3)
 	for i := range nodes {
-		nodes[i] = open(t, filepath.Join(t.TempDir(), "data"), append([]func(*Config){func(c *Config) {
+		dir := filepath.Join(t.TempDir(), "data")
+		if prepare != nil {
+			prepare(dir, peers[i].ID, peers)
+		}
+		nodes[i] = open(t, dir, append([]func(*Config){func(c *Config) {
 			c.Cluster.NodeID, c.Cluster.Peers, c.Cluster.Transport = peers[i].ID, peers, ports[i]
 		}}, change...)...)
 	}
 	for _, n := range nodes {
 		until(t, n.ctx, func() bool { return n.Ready() == nil })
 	}
-	nodes[0].newTenant("t1")
 	return nodes
 }
 

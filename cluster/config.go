@@ -147,9 +147,7 @@ func DefaultConfig() Config {
 // Validate names everything that is wrong.
 func (c *Config) Validate() error {
 	var p decision.Problems
-	if c.NodeID == "" || len(c.NodeID) > 64 || strings.ContainsFunc(c.NodeID, notIDRune) {
-		p.Addf("node_id", "got %q, want 1 to 64 letters, digits, '.', '-' and '_'", c.NodeID)
-	}
+	validateID(&p, "node_id", c.NodeID)
 	if c.DataDir == "" {
 		p.Addf("data_dir", "got nothing, want a directory")
 	}
@@ -188,9 +186,7 @@ func (c *Config) validateNetwork(p *decision.Problems) {
 	}
 	seen := make(map[string]bool)
 	for _, peer := range c.Peers {
-		if peer.ID == "" || strings.ContainsFunc(peer.ID, notIDRune) {
-			p.Addf("peers", "got id %q, want letters, digits, '.', '-' and '_'", peer.ID)
-		}
+		validateID(p, "peers", peer.ID)
 		validateAddress(p, "peers", peer.Address)
 		if seen[peer.ID] || seen[peer.Address] {
 			p.Addf("peers", "got %s=%s, but its id or its address is there twice", peer.ID, peer.Address)
@@ -202,6 +198,12 @@ func (c *Config) validateNetwork(p *decision.Problems) {
 	}
 	if len(c.Peers) > 1 && c.Listen == "" && c.Transport == nil {
 		p.Addf("listen", "got nothing, want host:port since there are peers")
+	}
+}
+
+func validateID(p *decision.Problems, path, id string) {
+	if id == "" || len(id) > maxNodeID || strings.ContainsFunc(id, notIDRune) {
+		p.Addf(path, "got node id %q, want 1 to %d letters, digits, '.', '-' and '_'", id, maxNodeID)
 	}
 }
 

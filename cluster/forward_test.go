@@ -214,7 +214,7 @@ func TestLeaderDiesWhileFollowersForward(t *testing.T) {
 
 // transfer repeats a hand-over until it is done.
 func transfer(n *Node, to string) error {
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		err := n.TransferLeadership(ctx, to)
@@ -389,7 +389,7 @@ func TestLevels(t *testing.T) {
 	propose(t, c.nodes[2], "new")
 	select {
 	case <-c.nodes[0].Failed():
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("got no failure of a node whose build is too old")
 	}
 	if err := c.nodes[0].Err(); !strings.Contains(err.Error(), "entry needs level 3, this build has level 2") {

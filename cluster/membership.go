@@ -43,9 +43,7 @@ func (n *Node) leadJoin(ctx context.Context, j joinRequest) error {
 		return n.classify(raft.ErrNotLeader)
 	}
 	var problems decision.Problems
-	if j.peer.ID == "" || len(j.peer.ID) > maxNodeID {
-		problems.Addf("id", "got %q, want 1 to %d letters, digits, '.', '-' and '_'", j.peer.ID, maxNodeID)
-	}
+	validateID(&problems, "id", j.peer.ID)
 	validateAddress(&problems, "address", j.peer.Address)
 	if err := problems.Err(); err != nil {
 		return err

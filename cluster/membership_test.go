@@ -35,7 +35,7 @@ func votes(n *Node, id string) bool {
 func caughtUp(t testing.TB, n *Node, m *counter, index uint64, want string) {
 	t.Helper()
 	ready(t, n)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	must(t, n.WaitApplied(ctx, index))
 	if got := m.digest(); got != want {
@@ -47,7 +47,7 @@ func wantUnwanted(t testing.TB, n *Node, want string) {
 	t.Helper()
 	select {
 	case <-n.Failed():
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("got no failure of a node that is not wanted any more")
 	}
 	if err := n.Err(); !errors.Is(err, errUnwanted) || !strings.Contains(err.Error(), want) {
@@ -304,7 +304,7 @@ func TestAbsenceCostsNoWait(t *testing.T) {
 	f.isolate(c.cfgs[away].NodeID, c.cfgs[0].Peers, false)
 	start := time.Now()
 	last := propose(t, c.nodes[lead], "b")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	must(t, c.nodes[away].WaitApplied(ctx, last.Index))
 	if took := time.Since(start); took > 1500*time.Millisecond {

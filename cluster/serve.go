@@ -161,7 +161,7 @@ func (n *Node) appendForward(ctx context.Context, peer string, f frame, answer f
 	}
 	n.forwarded.Add(size)
 	stampTime(f.payload, n.now())
-	future := n.raft.Apply(f.payload, min(n.cfg.WriteTimeout, time.Duration(f.timeout)*time.Millisecond))
+	future := n.raft.Apply(f.payload, min(n.cfg.WriteTimeout, max(time.Duration(f.timeout)*time.Millisecond, time.Millisecond)))
 	go func() {
 		err := future.Error()
 		n.forwarded.Add(-size)

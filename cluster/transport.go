@@ -258,7 +258,11 @@ func (t *transport) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, arg
 	if t.muted.Load() {
 		return errMuted
 	}
-	return t.NetworkTransport.InstallSnapshot(id, target(id, at), args, resp, data)
+	err := t.NetworkTransport.InstallSnapshot(id, target(id, at), args, resp, data)
+	if err != nil {
+		t.hold(id, args.Term, t.next(id), 0)
+	}
+	return err
 }
 
 // TimeoutNow implements raft.Transport.

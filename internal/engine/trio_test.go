@@ -185,6 +185,11 @@ func TestNodesComeAndGo(t *testing.T) {
 	if err := others[0].RemoveNode(others[0].ctx, lead.config.Cluster.NodeID); err != nil {
 		t.Fatalf("RemoveNode() = %v", err)
 	}
+	select {
+	case <-lead.Failed():
+	case <-lead.ctx.Done():
+		t.Fatal("the removed node goes on")
+	}
 	others[1].record(mixed(10)...)
 	if s := others[1].ClusterStatus(context.Background()); len(s.Nodes) != 3 || s.Leader != "n4" {
 		t.Errorf("ClusterStatus() = %+v", s)

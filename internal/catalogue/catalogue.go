@@ -56,7 +56,8 @@ type tenant struct {
 	outcomeTypes map[string]*typeRecord
 	models       map[string]*ModelRecord
 	modelKeys    map[string]string // model key → id
-	champions    map[string]string // family → id
+	families     map[string]*family
+	requests     []decision.Time // to the registry, in its window; oldest first
 	sequence     uint64
 }
 
@@ -127,7 +128,7 @@ func (c *Catalogue) CreateTenant(id, name string, at decision.Time) (Tenant, err
 		outcomeTypes: map[string]*typeRecord{},
 		models:       map[string]*ModelRecord{},
 		modelKeys:    map[string]string{},
-		champions:    map[string]string{},
+		families:     map[string]*family{},
 		sequence:     c.next(),
 	}
 	for _, s := range systemOutcomeTypes {

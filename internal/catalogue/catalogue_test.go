@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -132,7 +133,7 @@ func TestEntitiesAreImmutable(t *testing.T) {
 	_, _ = c.InstallTraining("t", "m", 1, json.RawMessage(`{}`), 50, 2)
 	held, _ := c.Model("t", "m")
 	before := fmt.Sprintf("%+v", *held)
-	_, _ = c.UpdateModel("t", "m", &ModelFields{Name: text("other"), Family: text("other")}, 3)
+	_, _ = c.UpdateModel("t", "m", &ModelFields{Name: text("other"), Family: text("other")}, "me", 3)
 	_, _ = c.InstallTraining("t", "m", held.Revision, json.RawMessage(`{}`), 60, 4)
 	_, _ = c.ResetLearning("t", "m", 5)
 	if got := fmt.Sprintf("%+v", *held); got != before {
@@ -223,23 +224,36 @@ func TestRestoreRefusesContradictions(t *testing.T) {
 	newTenant(t, c, "t")
 	newModel(t, c, "t", "m1")
 	newModel(t, c, "t", "m2")
+	newModel(t, c, "t", "m3")
+	for _, id := range []string{"m1", "m2"} {
+		_, _ = c.UpdateModel("t", id, &ModelFields{Family: text("f")}, "me", 2)
+		stand(t, c, id, decision.RegistryChallenger)
+		stand(t, c, id, decision.RegistryChampion)
+	}
 	good, err := c.Capture().Registry()
 	if err != nil {
 		t.Fatal(err)
 	}
 	answers := string(c.Capture().AppendAnswers(nil))
-	champions := bytes.ReplaceAll(good, []byte(`"registryStatus":"draft","family":"m1"`), []byte(`"registryStatus":"champion","family":"f"`))
-	if back, err := Restore(champions, answers); err != nil || back.tenants["t"].champions["f"] != "m1" {
+	if back, err := Restore(good, answers); err != nil || back.tenants["t"].champion("f") != "m2" {
 		t.Fatalf("Restore() with one champion = %v", err)
 	}
-	champions = bytes.ReplaceAll(champions, []byte(`"registryStatus":"draft","family":"m2"`), []byte(`"registryStatus":"champion","family":"f"`))
+	before := regexp.MustCompile(`,"families":\[.*$`).ReplaceAll(good, []byte("}]}")) // as written before families were
+	if back, err := Restore(before, answers); err != nil || back.tenants["t"].champion("f") != "m2" || len(before) == len(good) {
+		t.Fatalf("Restore() without families = %v", err)
+	}
 	for name, registry := range map[string][]byte{
-		"two champions":  champions,
-		"one model key":  bytes.ReplaceAll(good, []byte("key of m2"), []byte("key of m1")),
-		"one model id":   bytes.ReplaceAll(good, []byte(`"id":"m2"`), []byte(`"id":"m1"`)),
-		"not JSON":       good[:len(good)/2],
-		"another's JSON": []byte(`{"tenants":{}}`),
+		"two champions":             bytes.ReplaceAll(bytes.ReplaceAll(good, []byte(`"registryStatus":"challenger"`), []byte(`"registryStatus":"champion"`)), []byte("challenger"), []byte("champion")),
+		"one family twice":          bytes.ReplaceAll(good, []byte(`"name":"m3","sequence"`), []byte(`"name":"f","sequence"`)),
+		"a family without a member": bytes.ReplaceAll(good, []byte(`"name":"m3","sequence"`), []byte(`"name":"m4","sequence"`)),
+		"one model key":             bytes.ReplaceAll(good, []byte("key of m2"), []byte("key of m1")),
+		"one model id":              bytes.ReplaceAll(good, []byte(`"id":"m2"`), []byte(`"id":"m1"`)),
+		"not JSON":                  good[:len(good)/2],
+		"another's JSON":            []byte(`{"tenants":{}}`),
 	} {
+		if bytes.Equal(registry, good) {
+			t.Fatalf("%s: nothing is damaged", name)
+		}
 		if _, err := Restore(registry, answers); err == nil {
 			t.Errorf("%s: Restore() succeeded", name)
 		}
@@ -255,6 +269,9 @@ func FuzzRestore(f *testing.F) {
 	newModel(f, c, "t", "m")
 	_, _ = c.CreateKey("t", Key{ID: "k", Role: "admin"}, KeyHash{1}, 1)
 	_, _ = c.InstallTraining("t", "m", 1, json.RawMessage(`{"auc":0.5}`), 50, 2)
+	_, _ = c.CountRegistryRequest("t", 3)
+	stand(f, c, "m", decision.RegistryChallenger)
+	stand(f, c, "m", decision.RegistryChampion)
 	c.Answers().Add(&Answer{Key: KeyOf(1, "request", "k"), Tenant: 1, At: 3, Body: []byte("{}")})
 	c.Answers().Add(&Answer{Key: KeyOf(1, "outcome", "k"), Tenant: 1, At: 3, ID: decision.InteractionID{Index: 1, Seq: 2}, Class: decision.Positive})
 	registry, err := c.Capture().Registry()

@@ -30,14 +30,16 @@ type document struct {
 }
 
 type tenantDocument struct {
-	ID           string          `json:"id"`
-	Name         string          `json:"name"`
-	CreatedAt    decision.Time   `json:"createdAt"`
-	Ordinal      uint32          `json:"ordinal"`
-	Sequence     uint64          `json:"sequence"`
-	Keys         []keyDocument   `json:"keys"`
-	OutcomeTypes []typeDocument  `json:"outcomeTypes"`
-	Models       []modelDocument `json:"models"`
+	ID               string           `json:"id"`
+	Name             string           `json:"name"`
+	CreatedAt        decision.Time    `json:"createdAt"`
+	Ordinal          uint32           `json:"ordinal"`
+	Sequence         uint64           `json:"sequence"`
+	Keys             []keyDocument    `json:"keys"`
+	OutcomeTypes     []typeDocument   `json:"outcomeTypes"`
+	Models           []modelDocument  `json:"models"`
+	Families         []familyDocument `json:"families,omitempty"`
+	RegistryRequests []decision.Time  `json:"registryRequests,omitempty"`
 }
 
 type keyDocument struct {
@@ -93,6 +95,7 @@ func (t *tenant) document() tenantDocument {
 	for _, m := range t.sortedModels() {
 		d.Models = append(d.Models, modelDocument{m.Model, m.Revision, m.Sequence, m.Versions, m.Promotion})
 	}
+	d.Families, d.RegistryRequests = t.familyDocuments(), slices.Clone(t.requests)
 	return d
 }
 
@@ -154,7 +157,7 @@ func (d *tenantDocument) tenant() (*tenant, error) {
 		outcomeTypes: map[string]*typeRecord{},
 		models:       map[string]*ModelRecord{},
 		modelKeys:    map[string]string{},
-		champions:    map[string]string{},
+		families:     map[string]*family{},
 		sequence:     d.Sequence,
 	}
 	for _, k := range d.Keys {
@@ -167,19 +170,17 @@ func (d *tenantDocument) tenant() (*tenant, error) {
 		if other, ok := t.modelKeys[m.Model.Key]; ok {
 			return nil, fmt.Errorf("models %q and %q have one key", other, m.Model.ID)
 		}
-		if m.Model.RegistryStatus == decision.RegistryChampion {
-			if other, ok := t.champions[m.Model.Family]; ok {
-				return nil, fmt.Errorf("family %q has two champions, models %q and %q", m.Model.Family, other, m.Model.ID)
-			}
-			t.champions[m.Model.Family] = m.Model.ID
-		}
 		t.models[m.Model.ID] = &ModelRecord{m.Model, t.ID, m.Revision, m.Sequence, m.Versions, m.Promotion}
 		t.modelKeys[m.Model.Key] = m.Model.ID
 	}
 	if len(t.models) != len(d.Models) {
 		return nil, fmt.Errorf("%d models have %d ids", len(d.Models), len(t.models))
 	}
-	return t, nil
+	if len(d.RegistryRequests) > RegistryRequests {
+		return nil, fmt.Errorf("%d requests to the registry, want at most %d", len(d.RegistryRequests), RegistryRequests)
+	}
+	t.requests = d.RegistryRequests
+	return t, t.restoreFamilies(d.Families)
 }
 
 func (a *Answers) restore(s string) error {

@@ -28,7 +28,9 @@ type ModelRecord struct {
 	Promotion RegistryPromotion
 }
 
-// RegistryPromotion is what the registry remembers of the last change of status.
+// RegistryPromotion is what the registry remembers of a model's standing: the
+// last one before, and when, by whom and with which metrics the registry was last
+// asked to change it. Being displaced changes the standing before alone.
 type RegistryPromotion struct {
 	At       decision.Time           `json:"at"`
 	By       *string                 `json:"by"`
@@ -111,6 +113,7 @@ func (c *Catalogue) CreateModel(tenantID, id string, f *ModelFields, at decision
 	}
 	t.models[id] = m
 	t.modelKeys[m.Key] = id
+	c.join(t, m)
 	return m, nil
 }
 
@@ -227,9 +230,9 @@ func (f *ModelFields) Relearns() bool {
 		f.LearningConfig != nil || f.OutcomeWeights != nil || f.InteractionFeatures != nil
 }
 
-// UpdateModel changes the given fields. A champion cannot move into a family
-// that has one.
-func (c *Catalogue) UpdateModel(tenantID, id string, f *ModelFields, at decision.Time) (*ModelRecord, error) {
+// UpdateModel changes the given fields; by says for a family's history who does.
+// A champion cannot move into a family that has one.
+func (c *Catalogue) UpdateModel(tenantID, id string, f *ModelFields, by string, at decision.Time) (*ModelRecord, error) {
 	t, old, err := c.find(tenantID, id)
 	if err != nil {
 		return nil, err
@@ -239,12 +242,10 @@ func (c *Catalogue) UpdateModel(tenantID, id string, f *ModelFields, at decision
 	if m.Family == "" {
 		m.Family = m.Name
 	}
-	if m.Family != old.Family && old.RegistryStatus == decision.RegistryChampion {
-		if other, ok := t.champions[m.Family]; ok {
-			return nil, decision.Errorf(decision.KindConflict, "family %q has a champion already: model %q", m.Family, other)
+	if m.Family != old.Family {
+		if err := c.move(t, old, m, by, at); err != nil {
+			return nil, err
 		}
-		delete(t.champions, old.Family)
-		t.champions[m.Family] = id
 	}
 	if f.Relearns() {
 		m.Revision++
@@ -271,17 +272,15 @@ func (m *ModelRecord) copy(at decision.Time) *ModelRecord {
 	return &next
 }
 
-// DeleteModel removes a model.
-func (c *Catalogue) DeleteModel(tenantID, id string) (*ModelRecord, error) {
+// DeleteModel removes a model; by says for its family's history who does.
+func (c *Catalogue) DeleteModel(tenantID, id, by string, at decision.Time) (*ModelRecord, error) {
 	t, m, err := c.find(tenantID, id)
 	if err != nil {
 		return nil, err
 	}
 	delete(t.models, id)
 	delete(t.modelKeys, m.Key)
-	if t.champions[m.Family] == id {
-		delete(t.champions, m.Family)
-	}
+	t.leave(m, ChangeDeleted, by, at)
 	return m, nil
 }
 

@@ -29,12 +29,17 @@ type twinTenant struct {
 	keys    []string
 	types   []OutcomeType
 	models  []*twinModel
+
+	families []*twinFamily   // those ever founded since they last had no member
+	requests []decision.Time // all ever counted
 }
 
 type twinModel struct {
 	id, key, name, family string
 	status                decision.Status
-	champion              bool
+	standing, previous    decision.RegistryStatus
+	promoted              string  // when, by whom and with what the registry was last asked
+	auc                   float64 // with which it was
 	version, revision     uint64
 	samples               int
 	history               int // entries of metricsHistory
@@ -87,8 +92,11 @@ type step func(*Catalogue) error
 var (
 	tenantIDs = []string{"t1", "t2", "t3"}
 	families  = []string{"f1", "f2"}
+	standings = []decision.RegistryStatus{decision.RegistryDraft, decision.RegistryChallenger, decision.RegistryChampion, decision.RegistryArchived}
 	typeKeys  = []string{"click", "impression", "own1", "own2"}
 )
+
+func newRun() *run { return &run{c: New(), w: &twin{bound: DefaultMaxAnswerBytes}, at: 1} }
 
 // do applies a step and compares the kind of its error with the twin's.
 func (r *run) do(t *rapid.T, s step, want decision.Kind, failed bool) {
@@ -116,7 +124,11 @@ func (r *run) next(prefix string) string {
 }
 
 func (r *run) createTenant(t *rapid.T) {
-	id, at := rapid.SampledFrom(tenantIDs).Draw(t, "tenant"), r.at
+	r.makeTenant(t, rapid.SampledFrom(tenantIDs).Draw(t, "tenant"))
+}
+
+func (r *run) makeTenant(t *rapid.T, id string) {
+	at := r.at
 	s := func(c *Catalogue) error { _, err := c.CreateTenant(id, "name of "+id, at); return err }
 	if r.w.tenant(id) != nil {
 		r.do(t, s, decision.KindConflict, true)
@@ -232,9 +244,13 @@ func (r *run) deleteType(t *rapid.T) {
 }
 
 func (r *run) createModel(t *rapid.T) {
-	tenant, id, at := rapid.SampledFrom(tenantIDs).Draw(t, "tenant"), r.next("model"), r.at
-	key, name := rapid.SampledFrom([]string{"k1", "k2", "k3", "k4", "k5"}).Draw(t, "key"), r.next("name")
+	key := rapid.SampledFrom([]string{"k1", "k2", "k3", "k4", "k5"}).Draw(t, "key")
 	family := rapid.SampledFrom(append([]string{""}, families...)).Draw(t, "family")
+	r.makeModel(t, rapid.SampledFrom(tenantIDs).Draw(t, "tenant"), key, family)
+}
+
+func (r *run) makeModel(t *rapid.T, tenant, key, family string) {
+	id, name, at := r.next("model"), r.next("name"), r.at
 	kind := decision.EpsilonGreedy
 	f := ModelFields{Key: &key, Name: &name, ModelType: &kind, Family: &family, Config: json.RawMessage(`{"epsilon":0}`)}
 	s := func(c *Catalogue) error { _, err := c.CreateModel(tenant, id, &f, at); return err }
@@ -248,11 +264,15 @@ func (r *run) createModel(t *rapid.T) {
 		return
 	}
 	r.ok(t, s)
-	m := &twinModel{id: id, key: key, name: name, family: family, status: decision.StatusDraft, version: 1, revision: 1}
+	m := &twinModel{
+		id: id, key: key, name: name, family: family, status: decision.StatusDraft, version: 1, revision: 1,
+		standing: decision.RegistryDraft,
+	}
 	if m.family == "" {
 		m.family = name
 	}
 	w.models = append(w.models, m)
+	w.settle()
 }
 
 func (r *run) updateModel(t *rapid.T) {
@@ -266,7 +286,7 @@ func (r *run) updateModel(t *rapid.T) {
 		family := rapid.SampledFrom(append([]string{""}, families...)).Draw(t, "family")
 		f.Family = &family
 	}
-	s := func(c *Catalogue) error { _, err := c.UpdateModel(tenant, id, &f, at); return err }
+	s := func(c *Catalogue) error { _, err := c.UpdateModel(tenant, id, &f, "mover", at); return err }
 	m := r.w.tenant(tenant).model(id)
 	if m == nil {
 		r.do(t, s, decision.KindNotFound, true)
@@ -278,49 +298,31 @@ func (r *run) updateModel(t *rapid.T) {
 			family = name
 		}
 	}
-	_, occupied := find(r.w.tenant(tenant).models, func(o *twinModel) bool { return o != m && o.champion && o.family == family })
-	if m.champion && occupied {
+	w := r.w.tenant(tenant)
+	champion := m.standing == decision.RegistryChampion
+	if other := w.champion(family); champion && other != nil && other != m {
 		r.do(t, s, decision.KindConflict, true)
 		return
 	}
 	r.ok(t, s)
+	if champion && family != m.family {
+		w.note(m, ChangeLeft, m.standing, "mover", at)
+	}
+	moved := family != m.family
 	m.name, m.family = name, family
+	w.settle()
+	if champion && moved {
+		w.note(m, ChangeJoined, m.standing, "mover", at)
+	}
 	if f.Config != nil {
 		m.revision++
 	}
 }
 
-// promote makes a model the champion of its family and the one before it a
-// challenger, as the registry's command must: the rules of updates and deletes
-// need champions to be there.
-func (r *run) promote(t *rapid.T) {
-	tenant, id := r.anyModel(t)
-	m := r.w.tenant(tenant).model(id)
-	if m == nil {
-		return
-	}
-	r.ok(t, func(c *Catalogue) error {
-		tn := c.tenants[tenant]
-		set := func(id string, s decision.RegistryStatus) {
-			next := tn.models[id].copy(tn.models[id].UpdatedAt)
-			next.RegistryStatus = s
-			tn.models[id] = next
-		}
-		if old, ok := tn.champions[tn.models[id].Family]; ok {
-			set(old, decision.RegistryChallenger)
-		}
-		set(id, decision.RegistryChampion)
-		tn.champions[tn.models[id].Family] = id
-		return nil
-	})
-	for _, o := range r.w.tenant(tenant).models {
-		o.champion = o == m || (o.champion && o.family != m.family)
-	}
-}
-
 func (r *run) deleteModel(t *rapid.T) {
 	tenant, id := r.anyModel(t)
-	s := func(c *Catalogue) error { _, err := c.DeleteModel(tenant, id); return err }
+	at := r.at
+	s := func(c *Catalogue) error { _, err := c.DeleteModel(tenant, id, "deleter", at); return err }
 	w := r.w.tenant(tenant)
 	m := w.model(id)
 	if m == nil {
@@ -329,6 +331,10 @@ func (r *run) deleteModel(t *rapid.T) {
 	}
 	r.ok(t, s)
 	w.models = slices.DeleteFunc(w.models, func(o *twinModel) bool { return o == m })
+	if m.standing == decision.RegistryChampion {
+		w.note(m, ChangeDeleted, m.standing, "deleter", at)
+	}
+	w.settle()
 }
 
 func (r *run) learn(t *rapid.T) {
@@ -439,7 +445,7 @@ func (r *run) bounds(t *rapid.T) {
 }
 
 func (r *run) tick(t *rapid.T) {
-	r.at += rapid.SampledFrom([]decision.Time{1, 1000, AnswerLifetime / 3, AnswerLifetime}).Draw(t, "later")
+	r.at += rapid.SampledFrom([]decision.Time{1, 1000, 20_000, 40_000, AnswerLifetime / 3, AnswerLifetime}).Draw(t, "later")
 }
 
 // newest returns the ids in the order of lists.
@@ -486,19 +492,19 @@ func (r *run) check(t *rapid.T) {
 		models, _, _, _ := r.c.Models(w.id, 0, 100)
 		same("models", inOrder(models, func(m *Model) string { return m.ID }), newest(w.models, func(m *twinModel) string { return m.id }))
 		r.checkModels(t, w)
+		r.checkFamilies(t, w)
 	}
 }
 
 func (r *run) checkModels(t *rapid.T, w *twinTenant) {
-	champions := map[string]string{}
 	for _, m := range w.models {
 		got, err := r.c.Model(w.id, m.id)
 		if err != nil {
 			t.Fatalf("Model(%s) = %v", m.id, err)
 		}
 		have := fmt.Sprint(got.Key, got.Name, got.Family, got.Status, got.Version, got.Revision, got.TrainingSamples,
-			len(got.MetricsHistory), got.RegistryStatus == decision.RegistryChampion)
-		want := fmt.Sprint(m.key, m.name, m.family, m.status, m.version, m.revision, m.samples, m.history, m.champion)
+			len(got.MetricsHistory), got.RegistryStatus, got.Promotion.Previous, promotion(got))
+		want := fmt.Sprint(m.key, m.name, m.family, m.status, m.version, m.revision, m.samples, m.history, m.standing, m.previous, m.promoted)
 		if have != want {
 			t.Fatalf("model %s = %s, want %s", m.id, have, want)
 		}
@@ -506,15 +512,6 @@ func (r *run) checkModels(t *rapid.T, w *twinTenant) {
 		if have, want := inOrder(got.Versions, show), inOrder(m.versions, show); have != want {
 			t.Fatalf("versions of %s = %s, want %s", m.id, have, want)
 		}
-		if m.champion {
-			if other, ok := champions[m.family]; ok {
-				t.Fatalf("family %s has two champions: %s and %s", m.family, other, m.id)
-			}
-			champions[m.family] = m.id
-		}
-	}
-	if got := r.c.tenants[w.id].champions; fmt.Sprint(got) != fmt.Sprint(champions) {
-		t.Fatalf("champions = %v, want %v", got, champions)
 	}
 }
 
@@ -547,27 +544,32 @@ func restored(t fataler, c *Catalogue) *Catalogue {
 // so does a snapshot anywhere in it with the rest of the log.
 func TestCatalogueAgainstItsTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := &run{c: New(), w: &twin{bound: DefaultMaxAnswerBytes}, at: 1}
+		r := newRun()
 		t.Repeat(map[string]func(*rapid.T){
 			"":             r.check,
 			"createTenant": r.createTenant, "deleteTenant": r.deleteTenant,
 			"createKey": r.createKey, "revokeKey": r.revokeKey,
 			"putType": r.putType, "deleteType": r.deleteType,
 			"createModel": r.createModel, "createModel2": r.createModel, "updateModel": r.updateModel, "deleteModel": r.deleteModel,
-			"promote": r.promote, "learn": r.learn, "learn2": r.learn, "learn3": r.learn,
+			"transition": r.transition, "transition2": r.transition, "transitions": r.transitions, "learn": r.learn, "learn2": r.learn, "learn3": r.learn,
 			"answer": r.answer, "answer2": r.answer, "bounds": r.bounds, "tick": r.tick,
 		})
-		want := encoded(t, r.c)
-		cut := rapid.IntRange(0, len(r.log)).Draw(t, "snapshot after")
-		again := New()
-		for i, s := range r.log {
-			if i == cut {
-				again = restored(t, again)
-			}
-			_ = s(again)
-		}
-		if got := encoded(t, again); got != want {
-			t.Fatalf("after a snapshot at %d of %d steps:\n got %s\nwant %s", cut, len(r.log), got, want)
-		}
+		r.checkSnapshot(t)
 	})
+}
+
+// checkSnapshot applies the log again, with a snapshot somewhere in it.
+func (r *run) checkSnapshot(t *rapid.T) {
+	want := encoded(t, r.c)
+	cut := rapid.IntRange(0, len(r.log)).Draw(t, "snapshot after")
+	again := New()
+	for i, s := range r.log {
+		if i == cut {
+			again = restored(t, again)
+		}
+		_ = s(again)
+	}
+	if got := encoded(t, again); got != want {
+		t.Fatalf("after a snapshot at %d of %d steps:\n got %s\nwant %s", cut, len(r.log), got, want)
+	}
 }

@@ -36,7 +36,8 @@ const (
 	KindRestoreVersion    Kind = 15
 	KindDigest            Kind = 16
 	KindImportModel       Kind = 17
-	// 18 and 19 are of the registry.
+	KindTransition        Kind = 18
+	// 19 was never used.
 	KindCheck  Kind = 20
 	KindReport Kind = 21
 )
@@ -167,12 +168,24 @@ type Report struct {
 type UpdateModel struct {
 	ID     string                `json:"id"`
 	Fields catalogue.ModelFields `json:"fields"`
+	By     string                `json:"by,omitempty"` // who, for the history of families
 }
 
 // DeleteModel removes a model.
 type DeleteModel struct {
 	ID    string `json:"id"`
 	Force bool   `json:"force"`
+	By    string `json:"by,omitempty"` // who, for the history of families
+}
+
+// Transition asks the registry to change a model's standing. It counts against
+// the tenant's limit whatever comes of it.
+type Transition struct {
+	ID         string               `json:"id"`
+	Transition catalogue.Transition `json:"transition"`
+	// Invalid marks a request that was found wrong before it came to the log,
+	// and that is counted alone.
+	Invalid bool `json:"invalid,omitempty"`
 }
 
 // InstallTraining brings a training's result.

@@ -8,7 +8,8 @@ import (
 )
 
 // applier applies one kind of command. It runs on the apply goroutine under the
-// machine's lock; an error means that nothing was changed.
+// machine's lock; an error means that nothing was changed, but for what counts
+// requests. A value beside it goes to the proposer too.
 type applier func(m *machine, ctx *entryContext, h *command.Header, payload string) (any, error)
 
 // appliers has every kind but Record.
@@ -34,6 +35,7 @@ func init() {
 		command.KindImportModel:       typed(applyImportModel),
 		command.KindCheck:             typed(applyCheck),
 		command.KindReport:            typed(applyReport),
+		command.KindTransition:        typed(applyTransition),
 	}
 }
 
@@ -76,6 +78,7 @@ func applyDeleteTenant(m *machine, ctx *entryContext, _ string, c command.Delete
 	if err != nil {
 		return nothing{}, err
 	}
+	m.refreshChampions()
 	for _, rec := range models {
 		m.retire(ctx, m.tenants[t.ID], rec.ID)
 	}
@@ -174,10 +177,11 @@ func applyUpdateModel(m *machine, ctx *entryContext, tenant string, c command.Up
 			return nil, err
 		}
 	}
-	rec, err := m.catalogue.UpdateModel(tenant, c.ID, &c.Fields, ctx.at)
+	rec, err := m.catalogue.UpdateModel(tenant, c.ID, &c.Fields, actorOr(c.By), ctx.at)
 	if err != nil {
 		return nil, err
 	}
+	defer m.refreshChampions()
 	if !c.Fields.Relearns() {
 		mr.record.Store(rec)
 		return &rec.Model, nil
@@ -192,9 +196,10 @@ func applyUpdateModel(m *machine, ctx *entryContext, tenant string, c command.Up
 }
 
 func applyDeleteModel(m *machine, ctx *entryContext, tenant string, c command.DeleteModel) (nothing, error) {
-	if _, err := m.catalogue.DeleteModel(tenant, c.ID); err != nil {
+	if _, err := m.catalogue.DeleteModel(tenant, c.ID, actorOr(c.By), ctx.at); err != nil {
 		return nothing{}, err
 	}
+	m.refreshChampions()
 	m.retire(ctx, m.tenants[tenant], c.ID)
 	return nothing{}, nil
 }

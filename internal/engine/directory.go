@@ -19,7 +19,11 @@ type directory struct {
 	pepper     atomic.Pointer[peppered]
 	models     atomic.Pointer[map[string]*modelRuntime]
 	tenants    atomic.Pointer[map[string]catalogue.Tenant]
+	champions  atomic.Pointer[map[familyKey]*modelRuntime]
 }
+
+// familyKey names a family of a tenant.
+type familyKey struct{ tenantID, family string }
 
 // modelRuntime is a model in this process: its actor and its metadata.
 type modelRuntime struct {
@@ -45,6 +49,17 @@ func (d *directory) model(tenantID, id string) (*modelRuntime, error) {
 		}
 	}
 	return nil, decision.Errorf(decision.KindNotFound, "algorithm model %q does not exist", id)
+}
+
+// champion finds the champion of a tenant's family. A family without one is as
+// good as absent.
+func (d *directory) champion(tenantID, family string) (*modelRuntime, error) {
+	if all := d.champions.Load(); all != nil {
+		if mr := (*all)[familyKey{tenantID, family}]; mr != nil {
+			return mr, nil
+		}
+	}
+	return nil, decision.Errorf(decision.KindNotFound, "family %q has no champion", family)
 }
 
 // put adds (or with nil removes) a model.
@@ -75,6 +90,7 @@ func (d *directory) tenant(id string) (catalogue.Tenant, error) {
 func (d *directory) clear() {
 	d.principals.Store(nil)
 	d.models.Store(nil)
+	d.champions.Store(nil)
 	d.tenants.Store(nil)
 }
 
@@ -84,6 +100,15 @@ func (m *machine) refreshTenants() {
 		next[id] = t.Tenant
 	}
 	m.directory.tenants.Store(&next)
+}
+
+// refreshChampions publishes who is champion as the catalogue has it.
+func (m *machine) refreshChampions() {
+	next := map[familyKey]*modelRuntime{}
+	m.catalogue.EachChampion(func(tenantID, family, modelID string) {
+		next[familyKey{tenantID, family}] = m.tenants[tenantID].models[modelID]
+	})
+	m.directory.champions.Store(&next)
 }
 
 func (m *machine) refreshKeys() {

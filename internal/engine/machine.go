@@ -44,7 +44,7 @@ type tenantRuntime struct {
 
 // reply is what applying one command gives its proposer.
 type reply struct {
-	value    any    // nil when body is set
+	value    any    // nil when body is set; beside an error, what the applier tells with it
 	body     []byte // the value of the first answer to the idempotency key, JSON
 	replayed bool
 	err      error
@@ -126,7 +126,7 @@ func (m *machine) applyOnce(ctx *entryContext, h *command.Header, payload string
 	value, err := apply(m, ctx, h, payload)
 	m.mu.Unlock()
 	if err != nil {
-		return &reply{err: err}
+		return &reply{value: value, err: err}
 	}
 	if h.IdempotencyKey != "" {
 		body, err := json.Marshal(value)

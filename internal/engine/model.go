@@ -40,16 +40,6 @@ func (e *Engine) ModelDetail(ctx context.Context, tenant, id string, withState b
 	return d, err
 }
 
-// Registry returns a model with its registry metadata.
-func (e *Engine) Registry(tenant, id string) (*catalogue.Model, catalogue.RegistryEntry, error) {
-	mr, err := e.machine.directory.model(tenant, id)
-	if err != nil {
-		return nil, catalogue.RegistryEntry{}, err
-	}
-	rec := mr.record.Load()
-	return &rec.Model, rec.Registry(), nil
-}
-
 // CreateModel makes a model.
 func (e *Engine) CreateModel(ctx context.Context, w Write, f catalogue.ModelFields) (*catalogue.Model, Receipt, error) {
 	if err := checkCreate(&f); err != nil {
@@ -79,12 +69,12 @@ func (e *Engine) UpdateModel(ctx context.Context, w Write, id string, f catalogu
 			return nil, Receipt{}, err
 		}
 	}
-	return do[*catalogue.Model](ctx, e, w.header(command.KindUpdateModel), command.UpdateModel{ID: id, Fields: f})
+	return do[*catalogue.Model](ctx, e, w.header(command.KindUpdateModel), command.UpdateModel{ID: id, Fields: f, By: w.Principal.actor()})
 }
 
 // DeleteModel removes a model for good.
 func (e *Engine) DeleteModel(ctx context.Context, w Write, id string, force bool) (Receipt, error) {
-	_, receipt, err := do[nothing](ctx, e, w.header(command.KindDeleteModel), command.DeleteModel{ID: id, Force: force})
+	_, receipt, err := do[nothing](ctx, e, w.header(command.KindDeleteModel), command.DeleteModel{ID: id, Force: force, By: w.Principal.actor()})
 	if err == nil {
 		e.endpoints.scorer.Forget(w.Principal.TenantID, id)
 	}

@@ -17,7 +17,8 @@ func (w *Write) header(kind command.Kind) *command.Header {
 }
 
 // do proposes a command and returns its value, which is of the type T that its
-// applier gives, or the value of the first answer to its idempotency key.
+// applier gives, or the value of the first answer to its idempotency key. Beside
+// an error that the command was applied with, it is what the applier gave with it.
 func do[T any](ctx context.Context, e *Engine, h *command.Header, payload any) (v T, receipt Receipt, err error) {
 	b, err := command.Encode(h, payload)
 	if err != nil {
@@ -33,6 +34,7 @@ func do[T any](ctx context.Context, e *Engine, h *command.Header, payload any) (
 	}
 	receipt = Receipt{Index: result.Index, Replayed: r.replayed}
 	if r.err != nil {
+		v, _ = r.value.(T)
 		return v, receipt, r.err
 	}
 	if r.body != nil {

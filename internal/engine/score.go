@@ -39,6 +39,10 @@ func (e *Engine) Scorer(tenant, id string) (Scorer, error) {
 	if err != nil {
 		return Scorer{}, err
 	}
+	return e.scorerOf(mr)
+}
+
+func (e *Engine) scorerOf(mr *modelRuntime) (Scorer, error) {
 	m := &mr.record.Load().Model
 	if !m.Status.Scores() {
 		return Scorer{}, decision.Errorf(decision.KindConflict, "the model is %s; only draft and active models score", m.Status)

@@ -249,6 +249,7 @@ func (m *machine) restoreModels(s string) error {
 		runtimes[rec.ID] = mr
 	}
 	m.directory.models.Store(&runtimes)
+	m.refreshChampions()
 	return nil
 }
 

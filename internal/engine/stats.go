@@ -19,6 +19,7 @@ type Stats struct {
 	CommandsProposed uint64 // in these entries
 	Tenants          int
 	Models           int
+	Champions        int    // families with a champion
 	FaultedModels    int
 	Faults           uint64 // since the start of this process
 	Interactions     int64
@@ -61,6 +62,9 @@ func (e *Engine) Stats() Stats {
 	}
 	if all := m.directory.tenants.Load(); all != nil {
 		s.Tenants = len(*all)
+	}
+	if all := m.directory.champions.Load(); all != nil {
+		s.Champions = len(*all)
 	}
 	m.mu.RLock()
 	a := m.catalogue.Answers()

@@ -16,6 +16,8 @@ func TestTenantsAreIsolated(t *testing.T) {
 	n := fresh(t)
 	n.newTenant("t2")
 	m := n.model("m", decision.OnlineLearner)
+	n.stand(m.ID, decision.RegistryChallenger)
+	n.stand(m.ID, decision.RegistryChampion)
 	n.record(mixed(60)...)
 	if _, _, err := n.CreateOutcomeType(n.ctx, n.w(), catalogue.OutcomeType{Key: "own", Classification: "positive"}); err != nil {
 		t.Fatal(err)
@@ -36,9 +38,15 @@ func TestTenantsAreIsolated(t *testing.T) {
 	ctx, w := n.ctx, n.w()
 	f := with(t, catalogue.ModelFields{}, "name", `"stolen"`)
 	for what, call := range map[string]func() error{
-		"Model":          func() error { _, err := n.Model("t2", m.ID); return err },
-		"ModelDetail":    func() error { _, err := n.ModelDetail(ctx, "t2", m.ID, true); return err },
-		"Registry":       func() error { _, _, err := n.Registry("t2", m.ID); return err },
+		"Model":       func() error { _, err := n.Model("t2", m.ID); return err },
+		"ModelDetail": func() error { _, err := n.ModelDetail(ctx, "t2", m.ID, true); return err },
+		"Registry":    func() error { _, _, err := n.Registry("t2", m.ID); return err },
+		"Transition": func() error {
+			_, _, err := n.Transition(ctx, w, m.ID, Transition{To: decision.RegistryArchived})
+			return err
+		},
+		"Family":         func() error { _, err := n.Family("t2", m.Family); return err },
+		"FamilyScorer":   func() error { _, err := n.FamilyScorer("t2", m.Family); return err },
 		"Scorer":         func() error { _, err := n.Scorer("t2", m.ID); return err },
 		"UpdateModel":    func() error { _, _, err := n.UpdateModel(ctx, w, m.ID, f); return err },
 		"DeleteModel":    func() error { _, err := n.DeleteModel(ctx, w, m.ID, true); return err },

@@ -42,6 +42,8 @@ func TestKeysAndTenants(t *testing.T) {
 func TestTenantIsolation(t *testing.T) {
 	a := startAPI(t)
 	id := a.create(fmt.Sprintf(banditBody, "secret-model"))
+	a.stand(id, "challenger")
+	a.stand(id, "champion")
 	a.outcomes(60)
 	var job struct{ JobID string }
 	a.must(202, post, "/api/v1/algorithm-models/"+id+"/train?async=true", a.editor, "").into(t, &job)
@@ -57,6 +59,7 @@ func TestTenantIsolation(t *testing.T) {
 		{post, "/api/v1/algorithm-models/%s/reset-learning", ""},
 		{post, "/api/v1/algorithm-models/%s/restore", `{"version":1}`},
 		{get, "/api/v1/models/%s/registry", ""},
+		{post, "/api/v1/models/%s/registry", `{"status":"archived"}`},
 	} {
 		for _, header := range []string{"X-Tenant-Id: acme", "X-Other: none"} {
 			theirs := a.must(404, tc.method, fmt.Sprintf(tc.path, id), a.stranger, tc.body, header)
@@ -66,9 +69,20 @@ func TestTenantIsolation(t *testing.T) {
 			}
 		}
 	}
+	for _, tc := range []struct{ method, path, body string }{
+		{get, "/api/v1/families/%s", ""},
+		{post, "/api/v1/families/%s/score", "{}"},
+		{post, "/api/v1/families/%s/score-offer-set", `{"offers":[{"id":"o"}]}`},
+	} {
+		theirs := a.must(404, tc.method, fmt.Sprintf(tc.path, "Bandit"), a.stranger, tc.body)
+		absent := a.must(404, tc.method, fmt.Sprintf(tc.path, "absent"), a.stranger, tc.body)
+		if got, want := strings.ReplaceAll(theirs.failure(t).Message, "Bandit", "F"), strings.ReplaceAll(absent.failure(t).Message, "absent", "F"); got != want {
+			t.Errorf("%s %s: got %q for another tenant's family, %q for an absent one", tc.method, tc.path, got, want)
+		}
+	}
 	a.must(404, get, "/api/v1/jobs/"+job.JobID, a.stranger, "")
 	a.must(404, remove, "/api/v1/jobs/"+job.JobID, a.stranger, "")
-	for _, path := range []string{"/api/v1/algorithm-models", "/api/v1/interaction-history", "/api/v1/jobs", "/api/v1/interaction-summaries?customerId=c1"} {
+	for _, path := range []string{"/api/v1/algorithm-models", "/api/v1/interaction-history", "/api/v1/jobs", "/api/v1/families", "/api/v1/interaction-summaries?customerId=c1"} {
 		if r := a.must(200, get, path, a.stranger, ""); !strings.Contains(string(r.body), `"data":[]`) {
 			t.Errorf("%s: another tenant sees %s", path, r.body)
 		}
@@ -84,7 +98,7 @@ func TestRolesOfEveryRoute(t *testing.T) {
 		key  string
 	}{{decision.RoleNone, ""}, {decision.RoleViewer, a.viewer}, {decision.RoleEditor, a.editor}, {decision.RoleAdmin, a.admin}, {decision.RoleOperator, operatorKey}}
 	for _, rt := range a.table {
-		path := strings.NewReplacer("{id}", "none", "{key}", "none").Replace(rt.path)
+		path := strings.NewReplacer("{id}", "none", "{key}", "none", "{family}", "none").Replace(rt.path)
 		for _, k := range keys {
 			if rt.path == "/api/v1/tenants/{id}" || (rt.path == "/api/v1/cluster/snapshot" && k.role == decision.RoleOperator) {
 				continue

@@ -30,6 +30,7 @@ type api struct {
 	table []*route
 	// Keys of two tenants.
 	admin, editor, viewer, stranger string
+	tenants                         *int // counts requests, to spread them; nil: they are not
 }
 
 func startAPI(t testing.TB, change ...func(*engine.Config)) *api {

@@ -17,12 +17,14 @@ type field struct {
 	most     int // characters of a string, keys of an object, items of an array; 0: unbounded
 }
 
-// bodies is one line for each route that takes fields: a body that is right,
-// and its fields.
-func bodiesTable(id string) []struct {
+// spoiled is a route that takes fields: a body that is right, and its fields.
+type spoiled struct {
 	method, path, good string
 	fields             []field
-} {
+}
+
+// bodiesTable has the routes that take fields, but the registry's.
+func bodiesTable(id string) []spoiled {
 	attributes := func(path string) field { return field{path: path, kind: "object", nullable: true, most: maxRowFields} }
 	text := func(path string) field { return field{path: path, kind: "string", most: maxName} }
 	optional := func(path string) field { return field{path: path, kind: "string", most: maxName, nullable: true} }
@@ -43,10 +45,12 @@ func bodiesTable(id string) []struct {
 		{path: "timestamp", kind: "string", nullable: true}, {path: "conversionValue", kind: "number", nullable: true},
 		attributes("attributes"), attributes("context"),
 	}
-	return []struct {
-		method, path, good string
-		fields             []field
-	}{
+	scored := []field{attributes("attributes"), attributes("context"), optional("offerId"), optional("customerId")}
+	offers := []field{
+		attributes("customerAttributes"), attributes("context"), optional("customerId"), {path: "offers", kind: "array", required: true},
+		required("offers[0].id"), optional("offers[0].name"), attributes("offers[0].attributes"),
+	}
+	return []spoiled{
 		{post, "/api/v1/algorithm-models", `{"key":"new","name":"n","modelType":"scorecard"}`, append([]field{
 			required("key"), required("name"), required("modelType"), {path: "metricsHistory", kind: "array", most: maxArrayItems}}, shared...)},
 		{put, model, `{}`, shared},
@@ -59,10 +63,10 @@ func bodiesTable(id string) []struct {
 		})...)},
 		{post, model + "/restore", `{"version":1}`, []field{{path: "version", kind: "number", required: true}}},
 		{post, "/api/v1/algorithm-models/train", `{"modelId":"x"}`, []field{required("modelId")}},
-		{post, model + "/score", `{}`, []field{attributes("attributes"), attributes("context"), optional("offerId"), optional("customerId")}},
-		{post, model + "/score-offer-set", `{"offers":[{"id":"a"}]}`, []field{
-			attributes("customerAttributes"), attributes("context"), optional("customerId"), {path: "offers", kind: "array", required: true},
-			required("offers[0].id"), optional("offers[0].name"), attributes("offers[0].attributes")}},
+		{post, model + "/score", `{}`, scored},
+		{post, model + "/score-offer-set", `{"offers":[{"id":"a"}]}`, offers},
+		{post, "/api/v1/families/Card/score", `{}`, scored},
+		{post, "/api/v1/families/Card/score-offer-set", `{"offers":[{"id":"a"}]}`, offers},
 		{post, model + "/score-batch", `{"rows":[{}]}`, []field{
 			{path: "rows", kind: "array", required: true}, optional("rows[0].customerId"), attributes("rows[0].attributes")}},
 		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click"}`, outcome},
@@ -78,7 +82,7 @@ func bodiesTable(id string) []struct {
 
 // with returns the body with the value put at (or, when empty, removed from)
 // the path.
-func with(t *testing.T, body, path, value string) string {
+func with(t testing.TB, body, path, value string) string {
 	t.Helper()
 	var root any
 	if err := json.Unmarshal([]byte(body), &root); err != nil {
@@ -127,37 +131,14 @@ func tooLarge(f field) string {
 func TestEveryFieldIsChecked(t *testing.T) {
 	a := startAPI(t)
 	id := a.create(fmt.Sprintf(scorecardBody, "card"))
+	a.stand(id, "challenger")
+	a.stand(id, "champion")
 	before := a.Server.engine.AppliedIndex()
 	covered := map[string]bool{}
 	for _, rt := range bodiesTable(id) {
 		matched, _ := a.match(rt.method, rt.path)
 		covered[matched.method+" "+matched.path] = true
-		for _, f := range rt.fields {
-			for kind, value := range samples {
-				if kind != f.kind && !(kind == "null" && f.nullable) {
-					a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, value), f.path, kind+" for "+f.kind)
-				}
-			}
-			if f.required {
-				a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, ""), f.path, "missing")
-				if f.kind == "string" {
-					a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, `""`), f.path, "empty")
-				}
-			}
-			if f.most > 0 {
-				a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, tooLarge(f)), f.path, "too large")
-			}
-		}
-		for _, body := range []string{`[]`, `"x"`, `7`, `null`, `{`, `{"a":1,}`, "{\"a\":\"\xff\"}", `{"a":NaN}`} {
-			a.wantRefused(rt.method, rt.path, body, "", "not an object")
-		}
-		a.wantRefused(rt.method, rt.path+"?strict=true", with(t, rt.good, "unknown_field", "1"), "unknown_field", "unknown")
-		a.wantRefused(rt.method, rt.path, `{"a":1,"a":2}`, "a", "twice")
-		many := strings.Builder{}
-		for i := range maxFields + 1 {
-			fmt.Fprintf(&many, `,"u%d":1`, i)
-		}
-		a.wantRefused(rt.method, rt.path, "{"+many.String()[1:]+"}", "u64", "too many fields")
+		a.spoil(rt)
 	}
 	// Further rules of single fields.
 	model := "/api/v1/algorithm-models/" + id
@@ -199,16 +180,88 @@ func TestEveryFieldIsChecked(t *testing.T) {
 	}
 	for _, rt := range a.table {
 		takesNone := strings.HasSuffix(rt.path, "reset-learning") || strings.HasSuffix(rt.path, "{id}/train") || strings.HasSuffix(rt.path, "snapshot") || strings.HasSuffix(rt.path, "digest")
+		takesNone = takesNone || strings.HasSuffix(rt.path, "/registry") // TestRegistryBodyIsChecked
 		if name := rt.method + " " + rt.path; (rt.method == post || rt.method == put) && !takesNone && !covered[name] {
 			t.Errorf("%s takes a body that no test spoils", name)
 		}
 	}
 }
 
+// spoil sends the route's body with everything wrong that can be.
+func (a *api) spoil(rt spoiled) {
+	a.t.Helper()
+	t := a.t
+	for _, f := range rt.fields {
+		for kind, value := range samples {
+			if kind != f.kind && !(kind == "null" && f.nullable) {
+				a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, value), f.path, kind+" for "+f.kind)
+			}
+		}
+		if f.required {
+			a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, ""), f.path, "missing")
+			if f.kind == "string" {
+				a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, `""`), f.path, "empty")
+			}
+		}
+		if f.most > 0 {
+			a.wantRefused(rt.method, rt.path, with(t, rt.good, f.path, tooLarge(f)), f.path, "too large")
+		}
+	}
+	for _, body := range []string{`[]`, `"x"`, `7`, `null`, `{`, `{"a":1,}`, "{\"a\":\"\xff\"}", `{"a":NaN}`} {
+		a.wantRefused(rt.method, rt.path, body, "", "not an object")
+	}
+	a.wantRefused(rt.method, rt.path+"?strict=true", with(t, rt.good, "unknown_field", "1"), "unknown_field", "unknown")
+	a.wantRefused(rt.method, rt.path, `{"a":1,"a":2}`, "a", "twice")
+	many := strings.Builder{}
+	for i := range maxFields + 1 {
+		fmt.Fprintf(&many, `,"u%d":1`, i)
+	}
+	a.wantRefused(rt.method, rt.path, "{"+many.String()[1:]+"}", "u64", "too many fields")
+}
+
+// The same for the registry, whose every request is counted in the log: each
+// tenant has a share of them, so the requests go to many.
+func TestRegistryBodyIsChecked(t *testing.T) {
+	a := startAPI(t)
+	const path = "/api/v1/models/model_1/registry"
+	text := func(path string) field { return field{path: path, kind: "string", most: maxName, nullable: true} }
+	number := func(path string) field { return field{path: path, kind: "number"} }
+	a.tenants = new(int)
+	a.spoil(spoiled{post, path, `{"status":"draft","rollbackThresholds":{},"metricsSnapshot":{}}`, []field{
+		{path: "status", kind: "string", required: true}, text("actor"), {path: "bypassRollbackGuard", kind: "boolean"},
+		{path: "metricsSnapshot", kind: "object", most: maxSnapshot}, number("metricsSnapshot.auc"), {path: "rollbackThresholds", kind: "object"},
+		number("rollbackThresholds.maxAucDrop"), number("rollbackThresholds.maxPsi"), number("rollbackThresholds.maxErrorRate"),
+	}})
+	for _, tc := range []struct{ body, at string }{
+		{`{"status":"boss"}`, "status"},
+		{`{"status":"draft","metricsSnapshot":{"auc":1e999}}`, "metricsSnapshot.auc"},
+		{`{"status":"draft","metricsSnapshot":{"psi":{"age":0.1}}}`, "metricsSnapshot.psi"},
+		{`{"status":"draft","metricsSnapshot":{"auc":1,"auc":2}}`, "metricsSnapshot.auc"},
+		{`{"status":"draft","rollbackThresholds":{"maxPsi":-1}}`, "rollbackThresholds.maxPsi"},
+		{`{"status":"draft","rollbackThresholds":{"maxPsi":1e999}}`, "rollbackThresholds.maxPsi"},
+	} {
+		a.wantRefused(post, path, tc.body, tc.at, "rule")
+	}
+}
+
+// tenantOf is the tenant to send a request to that is to be refused: acme, or
+// where tenants are counted a new one for each 50 requests.
+func (a *api) tenantOf() string {
+	if a.tenants == nil {
+		return "acme"
+	}
+	id := fmt.Sprint("many-", *a.tenants/50)
+	if *a.tenants%50 == 0 {
+		a.must(201, post, "/api/v1/tenants", operatorKey, fmt.Sprintf(`{"id":%q,"name":"n"}`, id))
+	}
+	*a.tenants++
+	return id
+}
+
 // wantRefused wants a 400 with a problem at the path.
 func (a *api) wantRefused(method, path, body, at, why string) {
 	a.t.Helper()
-	r := a.do(method, path, operatorKey, body, "X-Tenant-Id: acme")
+	r := a.do(method, path, operatorKey, body, "X-Tenant-Id: "+a.tenantOf())
 	if r.status != 400 {
 		a.t.Errorf("%s %s with %.80s (%s): got %d %.300s, want 400", method, path, body, why, r.status, r.body)
 		return

@@ -166,19 +166,3 @@ func (s *Server) restoreVersion(rq *request) error {
 	m, receipt, err := s.engine.RestoreVersion(rq.ctx, rq.write(), rq.param(0), version)
 	return rq.replyModel(fasthttp.StatusOK, m, receipt, err)
 }
-
-// registryAnswer is the answer of GET on a model's registry entry.
-type registryAnswer struct {
-	ModelID   string                  `json:"modelId"`
-	ModelName string                  `json:"modelName"`
-	ModelType decision.ModelType      `json:"modelType"`
-	Registry  catalogue.RegistryEntry `json:"registry"`
-}
-
-func (s *Server) getRegistry(rq *request) error {
-	m, entry, err := s.engine.Registry(rq.tenant(), rq.params[0])
-	if err != nil {
-		return err
-	}
-	return rq.reply(fasthttp.StatusOK, registryAnswer{ModelID: m.ID, ModelName: m.Name, ModelType: m.ModelType, Registry: entry})
-}

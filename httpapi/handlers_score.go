@@ -15,17 +15,29 @@ func explains(t decision.ModelType) bool {
 }
 
 func (s *Server) scoreModel(rq *request) error {
-	explain, err := rq.flag("explain", true)
+	explain, err := rq.scoreRequest()
 	if err != nil {
-		return err
-	}
-	if err := rq.scoreBody(); err != nil {
 		return err
 	}
 	sc, err := s.engine.Scorer(rq.tenant(), rq.params[0])
 	if err != nil {
 		return err
 	}
+	s.score(rq, &sc, explain)
+	return nil
+}
+
+// scoreRequest reads everything of a score: the body into the score memory, and
+// whether the score is to be explained.
+func (rq *request) scoreRequest() (explain bool, err error) {
+	if explain, err = rq.flag("explain", true); err != nil {
+		return false, err
+	}
+	return explain, rq.scoreBody()
+}
+
+// score scores what is in the score memory and answers with it.
+func (s *Server) score(rq *request, sc *engine.Scorer, explain bool) {
 	sc.RequestID = rq.id
 	m := sc.Model()
 	mem := &rq.score
@@ -35,7 +47,6 @@ func (s *Server) scoreModel(rq *request) error {
 	var best int
 	mem.arms, best = sc.Score(rq.ctx, &mem.request, decision.TimeOf(s.now()), &mem.scratch, &mem.result, mem.arms[:0])
 	rq.out = appendScore(rq.out, m.ModelType, mem, best, explain)
-	return nil
 }
 
 // scoreBody reads the body of a score into the score memory.
@@ -83,11 +94,16 @@ func (s *Server) scoreOfferSet(rq *request) error {
 	if err != nil {
 		return err
 	}
+	s.rank(rq, &sc, customer, base)
+	return nil
+}
+
+// rank ranks the offers in the score memory and answers with them.
+func (s *Server) rank(rq *request, sc *engine.Scorer, customer string, base decision.Row) {
 	sc.RequestID = rq.id
 	mem := &rq.score
 	mem.ranked = sc.RankOffers(rq.ctx, customer, base, mem.offers, decision.TimeOf(s.now()), rq.rng, &mem.scratch, mem.ranked[:0])
 	rq.out = appendRanking(rq.out, sc.Model(), customer, mem.offers, mem.ranked)
-	return nil
 }
 
 // offerSetBody reads the customer and the offers, these into the score memory.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +53,28 @@ func TestScoreAllocs(t *testing.T) {
 		run()
 		if n := testing.AllocsPerRun(200, run); n != 0 {
 			t.Errorf("a score of a %s: got %v allocations, want 0", m.name, n)
+		}
+	}
+	// By the family the same, and the champion is named.
+	id := a.create(fmt.Sprintf(scorecardBody, "champion"))
+	a.stand(id, "challenger")
+	a.stand(id, "champion")
+	rq.params[0] = "Card"
+	for name, tc := range map[string]struct {
+		body   string
+		handle handler
+	}{"score": {scoreExample, a.scoreFamily}, "ranking": {`{"customerId":"c1","offers":[{"id":"o1"},{"id":"o2","name":"Two"}]}`, a.rankForFamily}} {
+		body := []byte(tc.body)
+		run := func() {
+			rq.body, rq.out = body, rq.out[:0]
+			if err := tc.handle(rq); err != nil {
+				t.Fatal(err)
+			}
+			rq.score.trim()
+		}
+		run()
+		if n := testing.AllocsPerRun(200, run); n != 0 {
+			t.Errorf("a %s by the family: got %v allocations, want 0", name, n)
 		}
 	}
 }
@@ -146,8 +169,14 @@ func BenchmarkHTTPScore(b *testing.B) {
 	}
 	go func() { _ = bare.Serve(ln) }()
 	defer func() { _ = bare.Shutdown() }()
-	for _, s := range []struct{ name, addr string }{{"bare", ln.Addr().String()}, {"praetor", a.addr}} {
+	a.stand(id, "challenger")
+	a.stand(id, "champion")
+	byFamily := strings.Replace(request, "/api/v1/algorithm-models/"+id, "/api/v1/families/Logistic", 1)
+	for _, s := range []struct{ name, addr, request string }{
+		{"bare", ln.Addr().String(), request}, {"praetor", a.addr, request}, {"praetor-family", a.addr, byFamily},
+	} {
 		b.Run("server="+s.name, func(b *testing.B) {
+			request := s.request
 			b.ReportAllocs()
 			b.SetParallelism(max(16/runtime.GOMAXPROCS(0), 1))
 			b.RunParallel(func(pb *testing.PB) {

@@ -13,9 +13,13 @@ func TestHotRoutesAgreeWithTheRouter(t *testing.T) {
 	if len(hot) == 0 {
 		t.Fatal("no route is hot")
 	}
-	const models = "/api/v1/algorithm-models/"
+	const models, families = "/api/v1/algorithm-models/", "/api/v1/families/"
 	for path, want := range map[string]struct{ suffix, param string }{
 		models + "m1/score":             {"/score", "m1"},
+		families + "f%C3%A9/score":      {"/score", "f%C3%A9"},
+		families + "f/score-offer-set":  {"/score-offer-set", "f"},
+		families + "f/g/score":          {"none", ""},
+		families + "f":                  {"none", ""},
 		models + "m%201/score":          {"/score", "m%201"},
 		models + "m1/score-offer-set":   {"/score-offer-set", "m1"},
 		models + "score/score":          {"/score", "score"},

@@ -48,6 +48,8 @@ type request struct {
 	replyStream  replyStream
 	replySize    int    // bytes of the stream; 0: not known
 	retryAfter   int    // seconds; 0 is none
+	rateLimit    string // RateLimit header of a limit that the log counts; empty: none
+	ratePolicy   string // and its policy
 	extra        string // put after an error envelope's error
 
 	// Working memory of the scoring and outcome handlers.
@@ -99,6 +101,7 @@ func (rq *request) release() {
 	rq.principal = engine.Principal{}
 	rq.ctx, rq.conn, rq.stream, rq.replyStream = nil, nil, bodyReader{}, nil
 	rq.idempotencyKey, rq.appliedIndex, rq.retryAfter, rq.extra, rq.replySize = "", 0, 0, "", 0
+	rq.rateLimit, rq.ratePolicy = "", ""
 	rq.body = nil
 	if cap(rq.buffer) > keepBytes {
 		rq.buffer = nil

@@ -13,6 +13,7 @@ const (
 // apiRoutes is the table of /api/v1.
 func (s *Server) apiRoutes() []*route {
 	const models, model = "/api/v1/algorithm-models", "/api/v1/algorithm-models/{id}"
+	const families, family = "/api/v1/families", "/api/v1/families/{family}"
 	return []*route{
 		{method: get, path: models, access: viewer, class: ClassRead, strong: true, handle: s.listModels},
 		{method: post, path: models, access: editor, class: ClassWrite, write: true, handle: s.createModel},
@@ -25,10 +26,16 @@ func (s *Server) apiRoutes() []*route {
 		{method: get, path: model + "/export", access: editor, class: ClassRead, handle: s.exportModel},
 		{method: post, path: model + "/restore", access: editor, class: ClassWrite, write: true, handle: s.restoreVersion},
 		{method: post, path: model + "/reset-learning", access: editor, class: ClassWrite, write: true, handle: s.resetLearning},
+
 		{method: get, path: "/api/v1/models/{id}/registry", access: viewer, class: ClassRead, strong: true, handle: s.getRegistry},
+		{method: post, path: "/api/v1/models/{id}/registry", access: admin, class: ClassWrite, write: true, handle: s.setRegistry},
+		{method: get, path: families, access: viewer, class: ClassRead, strong: true, handle: s.listFamilies},
+		{method: get, path: family, access: viewer, class: ClassRead, strong: true, handle: s.getFamily},
 
 		{method: post, path: model + "/score", access: viewer, class: ClassScore, hot: true, handle: s.scoreModel},
 		{method: post, path: model + "/score-offer-set", access: viewer, class: ClassScore, hot: true, handle: s.scoreOfferSet},
+		{method: post, path: family + "/score", access: viewer, class: ClassScore, hot: true, handle: s.scoreFamily},
+		{method: post, path: family + "/score-offer-set", access: viewer, class: ClassScore, hot: true, handle: s.rankForFamily},
 		{method: post, path: model + "/score-batch", access: viewer, class: ClassScore, ndjson: true, handle: s.scoreBatch},
 
 		{method: post, path: models + "/train", access: editor, class: ClassTrain, write: true, handle: s.bulkTrain},

@@ -235,6 +235,10 @@ func (rq *request) send(ctx *fasthttp.RequestCtx) (streams bool) {
 	if rq.contentType != "" {
 		h.SetContentType(rq.contentType)
 	}
+	if rq.rateLimit != "" {
+		h.Set("RateLimit", rq.rateLimit)
+		h.Set("RateLimit-Policy", rq.ratePolicy)
+	}
 	index := rq.appliedIndex
 	if !rq.route.write && !rq.route.idle && rq.server.gate.Stale() {
 		h.SetCanonical(headerStale, valueTrue)

@@ -44,7 +44,7 @@ class Data:
     @functools.cached_property
     def one_hot(self):
         """Standardised numbers and an indicator for each category that the training rows have, dense
-        float64: SGDClassifier takes longer on the same columns as a sparse matrix."""
+        float64: SGDClassifier is no faster on the same columns as a sparse matrix."""
         hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(self.codes[self.train])
         numbers = StandardScaler().fit(self.numbers[self.train]).transform(self.numbers)
         return self.split(np.hstack([numbers, hot.transform(self.codes)]))

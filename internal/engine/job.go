@@ -90,7 +90,7 @@ func (s *jobs) run(ctx context.Context, j *job, work func(context.Context, *job)
 	select {
 	case s.slots <- struct{}{}:
 		j.set(JobRunning)
-		j.err = guarded(ctx, j, work)
+		j.err = yielding(func() error { return guarded(ctx, j, work) })
 		<-s.slots
 	case <-ctx.Done():
 		j.err = ctx.Err()

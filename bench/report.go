@@ -16,6 +16,7 @@ type Report struct {
 	Rows    []Row    `json:"rows,omitempty"`
 	Ratios  []Ratio  `json:"ratios,omitempty"`
 	Open    []Open   `json:"openLoop,omitempty"`
+	Figures []Figure `json:"figures,omitempty"`
 	Notes   []string `json:"notes,omitempty"`
 	Faults  []string `json:"faults,omitempty"` // promises found broken
 }
@@ -38,6 +39,14 @@ type Ratio struct {
 	To     string  `json:"to"`
 	Ratio  Summary `json:"ratio"`
 	Target float64 `json:"target,omitempty"` // the project's; 0: none
+}
+
+// Figure is one thing measured by itself.
+type Figure struct {
+	Name   string  `json:"name"`
+	Unit   string  `json:"unit"`
+	Value  Summary `json:"value"`
+	AtMost float64 `json:"atMost,omitempty"` // the project's target; 0: none
 }
 
 // Open is one variant in an open loop.
@@ -69,6 +78,7 @@ func (r *Report) Write(out io.Writer) error {
 	w.printf("\n%s\n  %s\n  %s\n", r.Name, r.Method, r.Machine)
 	r.writeRows(w)
 	r.writeOpen(w)
+	r.writeFigures(w)
 	r.writeRatios(w)
 	for _, n := range r.Notes {
 		w.printf("  %s\n", n)
@@ -119,6 +129,26 @@ func (r *Report) writeRatios(w *errWriter) {
 			target = fmt.Sprintf("%.2f %s", q.Target, verdict)
 		}
 		t.printf("  %s / %s\t%.3f\t%.3f\t%.3f\t%s\t\n", q.Of, q.To, q.Ratio.Median, q.Ratio.Min, q.Ratio.Max, target)
+	}
+	t.flush()
+}
+
+func (r *Report) writeFigures(w *errWriter) {
+	if len(r.Figures) == 0 {
+		return
+	}
+	t := w.table("figure", "median", "min", "max", "unit", "target")
+	for i := range r.Figures {
+		f := &r.Figures[i]
+		target := ""
+		if f.AtMost > 0 {
+			verdict := "met"
+			if f.Value.Median > f.AtMost {
+				verdict = "missed"
+			}
+			target = fmt.Sprintf("at most %g %s", f.AtMost, verdict)
+		}
+		t.printf("  %s\t%.3f\t%.3f\t%.3f\t%s\t%s\t\n", f.Name, f.Value.Median, f.Value.Min, f.Value.Max, f.Unit, target)
 	}
 	t.flush()
 }

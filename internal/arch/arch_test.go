@@ -49,14 +49,15 @@ var may = map[string][]string{
 	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/endpoint", "internal/engine", "internal/mlclient"},
 	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/demo", "internal/engine"},
 	"internal/arch":     {},
-	"bench":             {"bench/nodes", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	"bench":             {"bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
 	// What looks at nodes from outside knows nothing of what is in them.
-	"bench/nodes": {},
-	"bench/chaos": {"bench/nodes"},
+	"bench/nodes":   {},
+	"bench/chaos":   {"bench/nodes"},
+	"bench/rawraft": {},
 	"bench/learners": {
 		"bench", "internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/learn/types", "internal/simulator",
 	},
-	"bench/": {"bench", "bench/chaos", "bench/learners", "bench/nodes", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	"bench/": {"bench", "bench/chaos", "bench/learners", "bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
 }
 
 // alone lists the libraries that only the named packages may import, with the
@@ -66,8 +67,8 @@ var alone = []struct {
 	packages        []string
 }{
 	{"github.com/asynkron/protoactor-go", "the actor library is behind package actors", []string{"actors"}},
-	{"github.com/hashicorp/raft", "the log library is behind package cluster", []string{"cluster"}},
-	{"go.etcd.io/bbolt", "the log's file is behind package cluster", []string{"cluster"}},
+	{"github.com/hashicorp/raft", "the log library is behind package cluster; bench compares with it", []string{"cluster", "bench/rawraft"}},
+	{"go.etcd.io/bbolt", "the log's file is behind package cluster; bench compares with it", []string{"cluster", "bench/rawraft"}},
 	{"github.com/cockroachdb/pebble", "the storage library is behind package history", []string{"internal/history"}},
 	{"github.com/valyala/fasthttp", "the HTTP library is behind package httpapi; bench compares with it", []string{"httpapi", "bench", "bench/"}},
 	{"github.com/robfig/cron", "schedules are the business of package engine", []string{"internal/engine"}},

@@ -39,9 +39,11 @@ type commandLine struct {
 	Crash       crashCommand       `cmd:"" help:"Kill the node during a load, restart it and count; fails on any difference."`
 	All         allCommand         `cmd:"" help:"All of these in turn."`
 	Learners    learnersCommand    `cmd:"" help:"The learners beside the libraries that specialists would use; make learners has what it needs."`
+	Cluster     clusterCommands    `cmd:"" help:"Several nodes on this machine: what faults cost, and what replication costs."`
 
 	Engine engineCommand `cmd:"" hidden:"" help:"Serve as a child: a node."`
 	Bare   bareCommand   `cmd:"" hidden:"" help:"Serve as a child: a constant."`
+	Raft   raftCommand   `cmd:"" hidden:"" help:"Serve as a child: the Raft library alone."`
 }
 
 // run carries out one command line and returns the process's exit code.

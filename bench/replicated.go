@@ -128,7 +128,7 @@ func measureLog(n *nodes.Node) (logSizes, error) {
 		return logSizes{}, err
 	}
 	var s sizer
-	if _, err := cluster.Replay(n.Data, &s); err != nil {
+	if _, err := cluster.Replay(n.Data(), &s); err != nil {
 		return logSizes{}, err
 	}
 	if s.sizes.entries == 0 {

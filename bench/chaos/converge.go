@@ -45,7 +45,7 @@ func (l *life) converge(ctx context.Context, f *findings) (index uint64, err err
 func (l *life) revive(ctx context.Context, m *member, f *findings) error {
 	if !m.Alive() {
 		if !m.mayEnd.Load() {
-			f.addf(8, "%s ended by itself: %s", m.ID, l.lastWords(m))
+			f.addf(8, "%s ended by itself: %s", m.ID(), l.lastWords(m))
 		}
 		m.away()
 		if err := m.Start(ctx); err != nil {
@@ -53,7 +53,7 @@ func (l *life) revive(ctx context.Context, m *member, f *findings) error {
 		}
 	}
 	if err := m.AwaitReady(ctx); err != nil {
-		f.addf(8, "%s does not come back: %v; its log ends: %s", m.ID, err, l.lastWords(m))
+		f.addf(8, "%s does not come back: %v; its log ends: %s", m.ID(), err, l.lastWords(m))
 		return err
 	}
 	m.mayEnd.Store(false)
@@ -101,7 +101,7 @@ func (l *life) commonIndex(ctx context.Context) (index uint64, err error) {
 			return 0, err
 		}
 		if i > 0 && s.AppliedIndex != index {
-			return 0, fmt.Errorf("%w: %s %d, %s %d", errNotEqual, l.members[0].ID, index, m.ID, s.AppliedIndex)
+			return 0, fmt.Errorf("%w: %s %d, %s %d", errNotEqual, l.members[0].ID(), index, m.ID(), s.AppliedIndex)
 		}
 		index = s.AppliedIndex
 	}
@@ -181,7 +181,7 @@ func (l *life) count(ctx context.Context, f *findings) (c counts, err error) {
 	c = counts{Acknowledged: len(sure), Doubtful: len(unsure), Refused: len(no)}
 	before := map[string]int64{}
 	for _, m := range l.members {
-		if before[m.ID], err = l.recorded(ctx, m); err != nil {
+		if before[m.ID()], err = l.recorded(ctx, m); err != nil {
 			return c, err
 		}
 	}
@@ -190,8 +190,8 @@ func (l *life) count(ctx context.Context, f *findings) (c counts, err error) {
 	}
 	want := l.ledger.expected(c.Landed)
 	for _, m := range l.members {
-		if got := before[m.ID]; got != want {
-			f.addf(4, "%s has %+d interactions than the %d that were acknowledged or in doubt and landed", m.ID, got-want, want)
+		if got := before[m.ID()]; got != want {
+			f.addf(4, "%s has %+d interactions than the %d that were acknowledged or in doubt and landed", m.ID(), got-want, want)
 		}
 	}
 	l.ledger.acknowledge(doubtful)
@@ -234,14 +234,14 @@ func (l *life) countAll(ctx context.Context, f *findings, c *counts) error {
 		}
 		if got != total {
 			c.Duplicated += max(0, got-total)
-			f.addf(4, "%s has %+d interactions than the %d that were sent, all acknowledged", m.ID, got-total, total)
+			f.addf(4, "%s has %+d interactions than the %d that were sent, all acknowledged", m.ID(), got-total, total)
 		}
 		epsilon, err := l.epsilon(ctx, m)
 		if err != nil {
 			return err
 		}
 		if !maps.Equal(epsilon, want) {
-			f.addf(4, "the epsilon_greedy model on %s has learned %v, want %v", m.ID, epsilon, want)
+			f.addf(4, "the epsilon_greedy model on %s has learned %v, want %v", m.ID(), epsilon, want)
 		}
 	}
 	return nil
@@ -306,7 +306,7 @@ func (l *life) compare(ctx context.Context, f *findings) (r replicas, err error)
 	r.Items = len(pictures[0])
 	for i := 1; i < size; i++ {
 		for _, name := range differences(pictures[0], pictures[i]) {
-			f.addf(10, "%s and %s differ at index %d in %s: %s", l.members[0].ID, l.members[i].ID, r.Index, name,
+			f.addf(10, "%s and %s differ at index %d in %s: %s", l.members[0].ID(), l.members[i].ID(), r.Index, name,
 				difference(pictures[0][name], pictures[i][name]))
 		}
 	}
@@ -347,7 +347,7 @@ func (l *life) picture(ctx context.Context, m *member) (map[string][]byte, error
 	get := func(key, path string) (*nodes.Answer, error) {
 		a, err := m.Do(ctx, nodes.Request{Method: http.MethodGet, Path: path, Key: key})
 		if err == nil && !a.OK() {
-			err = fmt.Errorf("chaos: %s: GET %s: %s", m.ID, path, &a)
+			err = fmt.Errorf("chaos: %s: GET %s: %s", m.ID(), path, &a)
 		}
 		return &a, err
 	}
@@ -400,11 +400,11 @@ func (l *life) digests(ctx context.Context, f *findings) (n int, err error) {
 		}
 		n++
 		if first == nil {
-			first, whose = d, m.ID
+			first, whose = d, m.ID()
 			continue
 		}
 		if !maps.Equal(first.Models, d.Models) || !maps.Equal(first.Interactions, d.Interactions) {
-			f.addf(10, "the digests of %s and %s differ: %v and %v", whose, m.ID, *first, *d)
+			f.addf(10, "the digests of %s and %s differ: %v and %v", whose, m.ID(), *first, *d)
 		}
 	}
 	if n == 0 {

@@ -14,6 +14,8 @@ type Fault struct {
 	Hold   time.Duration
 	// Brief is Hold in a brief run; 0: Hold.
 	Brief time.Duration
+	// shaped says that the fault needs a network that can do more than be cut.
+	shaped bool
 	// needs returns why the fault cannot be injected here; empty: it can.
 	needs func(*scene) string
 	// inject harms. The heal that it returns, if any, is called after Hold.
@@ -48,7 +50,7 @@ func (s *scene) leader(ctx context.Context) (*member, error) {
 			return m, nil
 		}
 	}
-	return nil, fmt.Errorf("chaos: %s is not a member", n.ID)
+	return nil, fmt.Errorf("chaos: %s is not a member", n.ID())
 }
 
 // follower returns a member that does not lead.
@@ -110,7 +112,7 @@ func (s *scene) awaitReady(ctx context.Context, m *member) error {
 	ctx, cancel := context.WithTimeout(ctx, convergeTimeout)
 	defer cancel()
 	if err := m.AwaitReady(ctx); err != nil {
-		s.findings.addf(8, "%s does not come back: %v; its log ends: %s", m.ID, err, s.lastWords(m))
+		s.findings.addf(8, "%s does not come back: %v; its log ends: %s", m.ID(), err, s.lastWords(m))
 		return err
 	}
 	m.back()
@@ -131,12 +133,14 @@ var Faults = []Fault{
 	{Name: "isolate-follower", Expect: "the majority goes on", Hold: 8 * time.Second, Brief: 4 * time.Second, needs: nothing, inject: isolate((*scene).follower)},
 	{Name: "one-way", Expect: "one leader at a time", Hold: 8 * time.Second, Brief: 4 * time.Second, needs: nothing, inject: oneWay},
 	{Name: "split-all", Expect: "writes refused in bounded time, scores go on and say that they are stale", Hold: 6 * time.Second, Brief: 5 * time.Second, needs: nothing, inject: splitAll},
-	{Name: "bad-network", Expect: "slower, nothing worse", Hold: 8 * time.Second, Brief: 4 * time.Second, needs: needsShaper, inject: badNetwork},
+	{Name: "bad-network", Expect: "slower, nothing worse", Hold: 8 * time.Second, Brief: 4 * time.Second, shaped: true, needs: needsShaper, inject: badNetwork},
 	{Name: "disk-full", Expect: "refused with a reason or led elsewhere, whole when space returns", Hold: 6 * time.Second, Brief: 4 * time.Second, needs: needsDisks, inject: diskFull},
 	{Name: "fsync-error", Expect: "the node stops, nothing acknowledged is lost", Hold: 4 * time.Second, Brief: 3 * time.Second, needs: needsStrace, inject: fsyncError},
 	{Name: "torn-write", Expect: "the node stops or refuses, starts clean", Hold: 4 * time.Second, Brief: 3 * time.Second, needs: needsPrlimit, inject: tornWrite},
 	{Name: "bit-flip", Expect: "refused with the file's name, or recovered", needs: nothing, inject: bitFlip},
 	{Name: "snapshot-install", Expect: "whole after it was killed in the middle", needs: nothing, inject: snapshotInstall},
+	{Name: "transfer", Expect: "writes go on after each hand-over", needs: needsMembership, inject: transfer},
+	{Name: "replace-voter", Expect: "whole with the new member", needs: needsMembership, inject: replaceVoter},
 	{Name: "overload", Expect: "bounded memory, refusals with Retry-After, scores go on", needs: nothing, inject: overload},
 }
 

@@ -35,7 +35,7 @@ func diskFull(ctx context.Context, s *scene) (func(context.Context) error, error
 		return nil, err
 	}
 	m.mayEnd.Store(true)
-	s.logf("the disk of %s, the %s, is full", m.ID, role)
+	s.logf("the disk of %s, the %s, is full", m.ID(), role)
 	if err := s.disks.fill(s.index(m)); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func fsyncError(ctx context.Context, s *scene) (func(context.Context) error, err
 	}
 	m.mayEnd.Store(true)
 	after := 1 + s.rng.IntN(20)
-	s.logf("from its %dth on, every fsync of %s, the %s, fails", after, m.ID, role)
+	s.logf("from its %dth on, every fsync of %s, the %s, fails", after, m.ID(), role)
 	detach, err := inject(ctx, m.Process().Pid(), fmt.Sprintf("inject=fsync,fdatasync:error=EIO:when=%d+", after))
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func fsyncError(ctx context.Context, s *scene) (func(context.Context) error, err
 		detach()
 		s.logf("the node %s", s.ended(m))
 		if !stopped && m.Alive() {
-			s.findings.addf(6, "%s, the %s, goes on after fsync has failed for seconds", m.ID, role)
+			s.findings.addf(6, "%s, the %s, goes on after fsync has failed for seconds", m.ID(), role)
 			if err := s.kill(m); err != nil {
 				return err
 			}
@@ -162,13 +162,13 @@ func tornWrite(ctx context.Context, s *scene) (func(context.Context) error, erro
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(filepath.Join(m.Data, "raft.db"))
+	info, err := os.Stat(filepath.Join(m.Data(), "raft.db"))
 	if err != nil {
 		return nil, fmt.Errorf("chaos: %w", err)
 	}
 	limit := info.Size()/16 + s.rng.Int64N(max(1, info.Size()*3/4))
 	m.mayEnd.Store(true)
-	s.logf("no file of %s, the %s, may be written beyond byte %d; its log has %d", m.ID, role, limit, info.Size())
+	s.logf("no file of %s, the %s, may be written beyond byte %d; its log has %d", m.ID(), role, limit, info.Size())
 	if err := command(ctx, "prlimit", "--pid", strconv.Itoa(m.Process().Pid()), fmt.Sprintf("--fsize=%d:", limit)); err != nil {
 		return nil, err
 	}

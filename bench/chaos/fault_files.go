@@ -25,7 +25,7 @@ func bitFlip(ctx context.Context, s *scene) (func(context.Context) error, error)
 	if err := s.kill(m); err != nil {
 		return nil, err
 	}
-	path, err := s.victim(m.Data)
+	path, err := s.victim(m.Data())
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func bitFlip(ctx context.Context, s *scene) (func(context.Context) error, error)
 	if err != nil {
 		return nil, err
 	}
-	rel, _ := filepath.Rel(m.Data, path) // below Data by construction
+	rel, _ := filepath.Rel(m.Data(), path) // below Data by construction
 	m.mayEnd.Store(true)
 	from := m.LogSize()
 	if err := m.Start(ctx); err != nil {
@@ -44,7 +44,7 @@ func bitFlip(ctx context.Context, s *scene) (func(context.Context) error, error)
 	err = m.AwaitReady(starting)
 	if err == nil {
 		m.back()
-		s.logf("%s started all the same", m.ID)
+		s.logf("%s started all the same", m.ID())
 		return nil, nil // what it has is compared at the end of the round
 	}
 	words, _ := m.LogFrom(from, 256<<10) // empty: it said nothing
@@ -54,13 +54,13 @@ func bitFlip(ctx context.Context, s *scene) (func(context.Context) error, error)
 	}
 	switch {
 	case !errors.Is(err, nodes.ErrEnded):
-		s.findings.addf(6, "%s neither starts nor refuses with a flipped bit in %s: %v", m.ID, kindOf(rel), err)
+		s.findings.addf(6, "%s neither starts nor refuses with a flipped bit in %s: %v", m.ID(), kindOf(rel), err)
 	case strings.Contains(words, "panic:") || strings.Contains(words, "fatal error:") || strings.Contains(words, "unexpected fault address"):
 		s.findings.addf(6, "with a flipped bit in %s a node ends in a panic instead of a message: %s", kindOf(rel), s.lastWords(m))
 	case !strings.Contains(words, name):
 		s.findings.addf(6, "with a flipped bit in %s a node refuses to start without naming the file: %s", kindOf(rel), s.lastWords(m))
 	default:
-		s.logf("%s refused: %s", m.ID, s.lastWords(m))
+		s.logf("%s refused: %s", m.ID(), s.lastWords(m))
 	}
 	if err := s.kill(m); err != nil {
 		return nil, err
@@ -180,15 +180,14 @@ func snapshotInstall(ctx context.Context, s *scene) (func(context.Context) error
 	if err := s.advance(ctx, was.AppliedIndex+farBehind); err != nil {
 		return nil, err
 	}
-	s.logf("%s missed %d entries in %v", m.ID, farBehind, time.Since(began).Round(time.Millisecond))
+	s.logf("%s missed %d entries in %v", m.ID(), farBehind, time.Since(began).Round(time.Millisecond))
 	for range 2 {
-		from := m.LogSize()
 		if err := m.Start(ctx); err != nil {
 			return nil, err
 		}
-		s.awaitInstall(ctx, m, from)
-		time.Sleep(time.Duration(s.rng.IntN(60)) * time.Millisecond)
-		s.logf("kill -9 %s while it catches up", m.ID)
+		s.awaitInstall(ctx, m, was.AppliedIndex+2*snapshotEntries)
+		time.Sleep(time.Duration(s.rng.IntN(20)) * time.Millisecond)
+		s.logf("kill -9 %s", m.ID())
 		if err := m.Kill(); err != nil {
 			return nil, err
 		}
@@ -223,18 +222,27 @@ func (s *scene) advance(ctx context.Context, index uint64) error {
 	}
 }
 
-// awaitInstall waits until a node says that it gets a snapshot, or a while.
-func (s *scene) awaitInstall(ctx context.Context, m *member, from int64) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	err := nodes.Await(ctx, func(context.Context) error {
-		words, err := m.LogFrom(from, 256<<10)
-		if err == nil && !strings.Contains(words, "install") {
-			err = errors.New("no snapshot is on its way")
+// installPatience is how long a follower may take to be sent its snapshot; a
+// leader backs off from a node that was away.
+const installPatience = 15 * time.Second
+
+// awaitInstall waits until a node has begun to receive a snapshot beyond an
+// index, and says so.
+func (s *scene) awaitInstall(ctx context.Context, m *member, beyond uint64) {
+	for deadline := time.Now().Add(installPatience); time.Now().Before(deadline) && ctx.Err() == nil; {
+		entries, err := os.ReadDir(filepath.Join(m.Data(), "snapshots"))
+		if err != nil {
+			return // it has none yet
 		}
-		return err
-	})
-	if err == nil {
-		s.logf("%s gets a snapshot", m.ID)
+		for _, e := range entries {
+			// <term>-<index>-<ms>, with .tmp while it is written
+			var term, index uint64
+			if n, _ := fmt.Sscanf(e.Name(), "%d-%d-", &term, &index); n == 2 && index > beyond {
+				s.logf("%s receives the snapshot %s", m.ID(), e.Name())
+				return
+			}
+		}
+		time.Sleep(time.Millisecond)
 	}
+	s.logf("%s was sent no snapshot", m.ID())
 }

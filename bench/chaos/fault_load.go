@@ -49,9 +49,9 @@ func overload(ctx context.Context, s *scene) (func(context.Context) error, error
 	group.Wait()
 	for _, m := range s.members {
 		rss := peakMemory(m)
-		s.logf("%s took %d MiB at most", m.ID, rss>>20)
+		s.logf("%s took %d MiB at most", m.ID(), rss>>20)
 		if rss > memoryBound {
-			s.findings.addf(0, "%s took %d MiB of memory under overload, want at most %d", m.ID, rss>>20, memoryBound>>20)
+			s.findings.addf(0, "%s took %d MiB of memory under overload, want at most %d", m.ID(), rss>>20, memoryBound>>20)
 		}
 	}
 	s.logf("%d outcomes acknowledged in %d s; %d slow clients got in", len(s.ledger.in(acknowledged))-before, overloadSeconds, opened.Load())

@@ -11,7 +11,7 @@ import (
 )
 
 func needsShaper(s *scene) string {
-	if _, ok := s.network.(shaper); !ok {
+	if _, ok := s.network.(shaper); !ok { // asked for by a flag
 		return "the network of this run can only be cut"
 	}
 	return ""
@@ -31,10 +31,10 @@ func isolate(who func(*scene, context.Context) (*member, error)) func(context.Co
 		if err != nil {
 			return nil, err
 		}
-		s.logf("%s is cut off", m.ID)
+		s.logf("%s is cut off", m.ID())
 		for _, o := range s.others(m) {
-			s.network.Cut(m.ID, o.ID)
-			s.network.Cut(o.ID, m.ID)
+			s.network.Cut(m.ID(), o.ID())
+			s.network.Cut(o.ID(), m.ID())
 		}
 		return func(ctx context.Context) error {
 			s.checkMinority(ctx, m)
@@ -57,18 +57,18 @@ func oneWay(ctx context.Context, s *scene) (func(context.Context) error, error) 
 	var names []string
 	mute := s.rng.IntN(2) == 0
 	for _, o := range others {
-		names = append(names, o.ID)
+		names = append(names, o.ID())
 		if mute {
-			s.network.Cut(m.ID, o.ID)
+			s.network.Cut(m.ID(), o.ID())
 		} else {
-			s.network.Cut(o.ID, m.ID)
+			s.network.Cut(o.ID(), m.ID())
 		}
 	}
 	what := "hears nothing from"
 	if mute {
 		what = "is not heard by"
 	}
-	s.logf("%s, the %s, %s %s", m.ID, role, what, strings.Join(names, " and "))
+	s.logf("%s, the %s, %s %s", m.ID(), role, what, strings.Join(names, " and "))
 	return s.mend, nil
 }
 
@@ -77,7 +77,7 @@ func splitAll(_ context.Context, s *scene) (func(context.Context) error, error) 
 	s.logf("every node is alone")
 	for _, m := range s.members {
 		for _, o := range s.others(m) {
-			s.network.Cut(m.ID, o.ID)
+			s.network.Cut(m.ID(), o.ID())
 		}
 	}
 	return func(ctx context.Context) error {
@@ -105,19 +105,19 @@ func (s *scene) checkMinority(ctx context.Context, m *member) {
 	took := time.Since(began)
 	switch {
 	case err != nil || took > refusalTime:
-		s.findings.addf(5, "a write to %s without a quorum was not refused in %v: %v, %s", m.ID, refusalTime, err, &a)
+		s.findings.addf(5, "a write to %s without a quorum was not refused in %v: %v, %s", m.ID(), refusalTime, err, &a)
 	case a.OK():
-		s.findings.addf(1, "a write to %s without a quorum was acknowledged", m.ID)
+		s.findings.addf(1, "a write to %s without a quorum was acknowledged", m.ID())
 	}
-	s.logf("without a quorum %s refused a write after %v: %d %s", m.ID, took.Round(time.Millisecond), a.Status, a.Reason)
+	s.logf("without a quorum %s refused a write after %v: %d %s", m.ID(), took.Round(time.Millisecond), a.Status, a.Reason)
 	began = time.Now()
 	a, err = s.do(ctx, m, nodes.Request{
 		Method: http.MethodPost, Path: modelsPath + "/" + s.scored[0] + "/score", Key: s.keys[outcomesTenant], Body: map[string]string{"customerId": "c1"},
 	}, scoreTimeout)
 	if took := time.Since(began); err != nil || !a.OK() || took > minorityScore {
-		s.findings.addf(5, "a score on %s without a quorum: %v, %s, after %v", m.ID, err, &a, took)
+		s.findings.addf(5, "a score on %s without a quorum: %v, %s, after %v", m.ID(), err, &a, took)
 	} else if !a.Stale {
-		s.findings.addf(5, "a score on %s, which knows no leader, does not say that it may be stale", m.ID)
+		s.findings.addf(5, "a score on %s, which knows no leader, does not say that it may be stale", m.ID())
 	}
 }
 
@@ -129,7 +129,7 @@ func badNetwork(ctx context.Context, s *scene) (func(context.Context) error, err
 	s.logf("every piece is delayed by %v and goes at %d KiB/s, connections are reset", delay, perSec>>10)
 	for _, m := range s.members {
 		for _, o := range s.others(m) {
-			shape.Slow(m.ID, o.ID, delay, perSec)
+			shape.Slow(m.ID(), o.ID(), delay, perSec)
 		}
 	}
 	resetting, stop := context.WithCancel(ctx)
@@ -140,7 +140,7 @@ func badNetwork(ctx context.Context, s *scene) (func(context.Context) error, err
 			select {
 			case <-time.After(time.Duration(200+s.rng.IntN(800)) * time.Millisecond):
 				m := s.members[s.rng.IntN(size)]
-				shape.Reset(m.ID, s.others(m)[s.rng.IntN(size-1)].ID)
+				shape.Reset(m.ID(), s.others(m)[s.rng.IntN(size-1)].ID())
 			case <-resetting.Done():
 			}
 		}

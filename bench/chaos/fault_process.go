@@ -14,7 +14,7 @@ func killOne(who func(*scene, context.Context) (*member, error)) func(context.Co
 		if err != nil {
 			return nil, err
 		}
-		s.logf("kill -9 %s", m.ID)
+		s.logf("kill -9 %s", m.ID())
 		if err := s.kill(m); err != nil {
 			return nil, err
 		}
@@ -55,13 +55,13 @@ func pauseLeader(ctx context.Context, s *scene) (func(context.Context) error, er
 	if err != nil {
 		return nil, err
 	}
-	s.logf("SIGSTOP %s, the leader", m.ID)
+	s.logf("SIGSTOP %s, the leader", m.ID())
 	m.away()
 	if err := m.Process().Signal(syscall.SIGSTOP); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) error {
-		s.logf("SIGCONT %s", m.ID)
+		s.logf("SIGCONT %s", m.ID())
 		if err := m.Process().Signal(syscall.SIGCONT); err != nil {
 			return err
 		}
@@ -73,13 +73,13 @@ func pauseLeader(ctx context.Context, s *scene) (func(context.Context) error, er
 func rollingRestart(ctx context.Context, s *scene) (func(context.Context) error, error) {
 	for _, i := range s.rng.Perm(size) {
 		m := s.members[i]
-		s.logf("SIGTERM %s, then a restart", m.ID)
+		s.logf("SIGTERM %s, then a restart", m.ID())
 		m.away()
 		stopping, cancel := context.WithTimeout(ctx, convergeTimeout)
 		err := m.Terminate(stopping)
 		cancel()
 		if err != nil {
-			s.findings.addf(8, "%s did not stop cleanly: %v; its log ends: %s", m.ID, err, s.lastWords(m))
+			s.findings.addf(8, "%s did not stop cleanly: %v; its log ends: %s", m.ID(), err, s.lastWords(m))
 		}
 		if err := s.start(ctx, m); err != nil {
 			return nil, err

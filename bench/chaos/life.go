@@ -44,6 +44,7 @@ type life struct {
 	bandits   map[string]string
 	registers []*register
 	mixedMade atomic.Int64
+	replaced  int // nodes so far, by others with new ids
 }
 
 // member is a node with what the clients may expect of it.
@@ -96,7 +97,7 @@ const snapshotEntries = 256
 
 // startLife founds a cluster in an empty directory and makes what the workers
 // need.
-func (r *Runner) startLife(ctx context.Context, number int) (_ *life, err error) {
+func (r *Runner) startLife(ctx context.Context, number int, first *Fault) (_ *life, err error) {
 	l := &life{
 		number: number, dir: filepath.Join(r.work, "life-"+strconv.Itoa(number)),
 		keys: map[string]string{}, ledger: newLedger(), bandits: map[string]string{},
@@ -112,14 +113,14 @@ func (r *Runner) startLife(ctx context.Context, number int) (_ *life, err error)
 	if l.disks, err = r.mountDisks(ctx, l.dir); err != nil {
 		return nil, err
 	}
-	if l.network, err = r.openNetwork(l); err != nil {
+	if l.network, err = r.openNetwork(l, first); err != nil {
 		return nil, err
 	}
 	places := make([]nodes.Place, size)
 	for i := range places {
 		places[i] = l.network.place(i)
 		if l.disks != nil {
-			places[i].Data = filepath.Join(l.disks.mounts[i], "data")
+			places[i].Data = l.disks.mounts[i]
 		}
 	}
 	l.cluster, err = nodes.New(nodes.Config{
@@ -169,7 +170,7 @@ func (l *life) owner(from net.Addr) string {
 	for range looks {
 		for _, m := range l.members {
 			if p := m.Process(); ok && p != nil && ownsPort(p.Pid(), addr) {
-				return m.ID
+				return m.ID()
 			}
 		}
 		time.Sleep(5 * time.Millisecond)

@@ -104,7 +104,7 @@ func (w *work) sample(ctx context.Context, m *member) {
 		w.samples.Add(1)
 		for family, n := range championsOf(models) {
 			if n > 1 {
-				w.findings.addf(2, "family %s of tenant %s has %d champions on %s", family, tenant, n, m.ID)
+				w.findings.addf(2, "family %s of tenant %s has %d champions on %s", family, tenant, n, m.ID())
 			}
 		}
 	}

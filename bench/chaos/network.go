@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/praetor-engine/praetor/bench/nodes"
@@ -35,12 +36,38 @@ type shaper interface {
 // proxied is loopback with a proxy before every node port.
 type proxied struct{ *Proxy }
 
-func (proxied) name() string          { return "proxy" }
+func (proxied) name() string          { return networkProxy }
 func (proxied) place(int) nodes.Place { return nodes.Place{} }
 func (proxied) flags() []string       { return nil }
 
 func (p proxied) advertise(id, listen string) (string, error) { return p.Listen(id, listen) }
 
-func (r *Runner) openNetwork(l *life) (network, error) {
+// The networks that can be asked for.
+const (
+	networkAuto       = "auto"
+	networkProxy      = "proxy"
+	networkNamespaces = "namespaces"
+)
+
+// openNetwork chooses a life's network: what was asked for; else namespaces and
+// the proxy in turn where both are permitted, and the proxy for a fault that
+// needs more than cuts.
+func (r *Runner) openNetwork(l *life, first *Fault) (network, error) {
+	want := r.Network
+	if want == networkAuto && (l.number%2 == 0 || first.shaped || r.noNamespaces != "") {
+		want = networkProxy
+	}
+	if want == networkProxy {
+		return proxied{NewProxy(l.owner)}, nil
+	}
+	n, err := openNamespaces(l)
+	if err == nil {
+		return n, nil
+	}
+	if r.Network == networkNamespaces {
+		return nil, err
+	}
+	r.noNamespaces = fmt.Sprintf("no network namespaces: %v", err)
+	r.logf("%s", r.noNamespaces)
 	return proxied{NewProxy(l.owner)}, nil
 }

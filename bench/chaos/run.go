@@ -26,6 +26,7 @@ type Options struct {
 	Report  string   `default:"chaos.jsonl" type:"path" placeholder:"FILE" help:"Where the rounds are recorded, a line of JSON each (${default})."`
 	Dir     string   `type:"path" placeholder:"DIR" help:"Where the nodes' data is, on a real disk; default: the system's directory for temporary files."`
 	Praetor string   `default:"bin/praetor" type:"path" placeholder:"FILE" help:"The program under test (${default})."`
+	Network string   `default:"auto" enum:"auto,proxy,namespaces" placeholder:"NETWORK" help:"proxy, namespaces, or auto: in turn, where namespaces are permitted (${default})."`
 	Keep    int      `default:"3" placeholder:"N" help:"Clusters with findings whose data is kept (${default})."`
 }
 
@@ -54,6 +55,7 @@ type Runner struct {
 	work              string // directory of this run's lives
 	version           string
 	noDisks, noStrace string // why not; empty: permitted
+	noNamespaces      string
 	kept              int
 }
 
@@ -89,19 +91,19 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 		if slices.ContainsFunc(done, func(d Round) bool { return d.Round == number && d.Seed == r.Seed && d.Error == "" }) {
 			continue
 		}
-		if l == nil || inLife >= r.Life {
+		fault := r.fault(number)
+		if l == nil || inLife >= r.Life || !l.suits(fault) {
 			if err := r.end(l, false); err != nil {
 				return err
 			}
 			l = nil
 			lives++
-			if l, err = r.startLife(ctx, lives); err != nil {
+			if l, err = r.startLife(ctx, lives, fault); err != nil {
 				return err
 			}
 			inLife = 0
 		}
 		inLife++
-		fault := r.fault(number)
 		r.logf("round %d of %d: %s", number, r.Rounds, fault.Name)
 		record := r.round(ctx, l, number, fault)
 		if ctx.Err() != nil {
@@ -126,6 +128,12 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 		return ErrFindings
 	}
 	return nil
+}
+
+// suits says whether the life's network permits a fault.
+func (l *life) suits(fault *Fault) bool {
+	_, ok := l.network.(shaper)
+	return ok || !fault.shaped
 }
 
 // end closes a life. The data of one with findings is kept.

@@ -282,7 +282,7 @@ func (w *work) score(ctx context.Context, m *member, rng *rand.Rand) {
 			if err == nil {
 				why = a.String()
 			}
-			w.findings.addf(5, "a score on %s, which serves, failed: %.200s", m.ID, why)
+			w.findings.addf(5, "a score on %s, which serves, failed: %.200s", m.ID(), why)
 		}
 	}
 }

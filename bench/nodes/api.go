@@ -97,13 +97,13 @@ func (n *Node) Do(ctx context.Context, r Request) (Answer, error) {
 	}
 	res, err := caller.Do(req)
 	if err != nil {
-		return Answer{}, fmt.Errorf("nodes: %s: %w", n.ID, err)
+		return Answer{}, fmt.Errorf("nodes: %s: %w", n.ID(), err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	a := Answer{Status: res.StatusCode, Stale: res.Header.Get("X-Stale") == "true", RetryAfter: res.Header.Get("Retry-After")}
 	a.AppliedIndex, _ = strconv.ParseUint(res.Header.Get("X-Applied-Index"), 10, 64) // absent is 0
 	if a.Body, err = io.ReadAll(res.Body); err != nil {
-		return Answer{}, fmt.Errorf("nodes: %s: answer: %w", n.ID, err)
+		return Answer{}, fmt.Errorf("nodes: %s: answer: %w", n.ID(), err)
 	}
 	if !a.OK() {
 		a.readError()
@@ -135,7 +135,7 @@ func (n *Node) Ready(ctx context.Context) error {
 	defer cancel()
 	a, err := n.Do(ctx, Request{Method: http.MethodGet, Path: "/readyz"})
 	if err == nil && !a.OK() {
-		err = fmt.Errorf("nodes: %s: %s", n.ID, &a)
+		err = fmt.Errorf("nodes: %s: %s", n.ID(), &a)
 	}
 	return err
 }

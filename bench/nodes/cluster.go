@@ -24,7 +24,7 @@ const OperatorKey = "operator-key-of-a-test-cluster"
 type Place struct {
 	Wrap []string // put before the command, such as ip netns exec NAME
 	Host string   // address of its listeners; empty: 127.0.0.1
-	Data string   // its data directory; empty: one below Config.Dir
+	Data string   // directory of its data directories; empty: Config.Dir
 }
 
 // Config describes a cluster.
@@ -42,62 +42,117 @@ type Config struct {
 // Cluster is nodes that found a cluster together.
 type Cluster struct {
 	Nodes []*Node
+
+	cfg Config
 }
 
 // Node is a member, running or not. Its methods are for one goroutine at a time,
 // but for Do, Alive and Process.
 type Node struct {
-	ID        string
-	Addr      string // host:port of the HTTP API
-	NodePort  string // host:port that the node port listens on
-	Advertise string // host:port that the others dial
-	Data      string
-	LogFile   string
+	Addr string // host:port of the HTTP API
 
-	command []string
+	self    atomic.Pointer[identity]
+	place   Place
 	running atomic.Pointer[Process]
 	log     *os.File
 }
 
+// identity is what changes when a node is replaced by another at its place.
+type identity struct {
+	id        string
+	port      string // host:port that the node port listens on
+	advertise string // host:port that the others dial
+	data      string
+	logFile   string
+	command   []string
+}
+
+// ID is the node's id.
+func (n *Node) ID() string { return n.self.Load().id }
+
+// Advertise is the host:port under which the others reach the node.
+func (n *Node) Advertise() string { return n.self.Load().advertise }
+
+// Data is the node's data directory.
+func (n *Node) Data() string { return n.self.Load().data }
+
+// LogFile is where the node's output goes.
+func (n *Node) LogFile() string { return n.self.Load().logFile }
+
 // New chooses addresses and directories; nothing runs yet.
 func New(cfg Config) (*Cluster, error) {
-	c := &Cluster{}
+	c := &Cluster{cfg: cfg}
 	var peers []string
 	for i, place := range cfg.Places {
-		id := "n" + strconv.Itoa(i+1)
-		host := place.Host
-		if host == "" {
-			host = "127.0.0.1"
+		if place.Host == "" {
+			place.Host = "127.0.0.1"
 		}
-		n := &Node{ID: id, Data: place.Data, LogFile: filepath.Join(cfg.Dir, id+".log")}
-		if n.Data == "" {
-			n.Data = filepath.Join(cfg.Dir, id)
-		}
+		n := &Node{place: place}
 		var err error
-		if n.Addr, err = fixedAddr(host); err != nil {
+		if n.Addr, err = fixedAddr(place.Host); err != nil {
 			return nil, err
 		}
-		if n.NodePort, err = fixedAddr(host); err != nil {
+		who, err := c.identify("n"+strconv.Itoa(i+1), place)
+		if err != nil {
 			return nil, err
 		}
-		n.Advertise = n.NodePort
-		if cfg.Advertise != nil {
-			if n.Advertise, err = cfg.Advertise(id, n.NodePort); err != nil {
-				return nil, err
-			}
-		}
-		peers = append(peers, id+"="+n.Advertise)
+		n.self.Store(who)
+		peers = append(peers, who.id+"="+who.advertise)
 		c.Nodes = append(c.Nodes, n)
 	}
-	for i, n := range c.Nodes {
-		n.command = append(append([]string{}, cfg.Places[i].Wrap...), cfg.Command...)
-		n.command = append(n.command, "--node-id="+n.ID, "--data="+n.Data, "--listen="+n.Addr, "--raft-listen="+n.NodePort)
+	for _, n := range c.Nodes {
+		flags := []string{}
 		if len(peers) > 1 {
-			n.command = append(n.command, "--peers="+strings.Join(peers, ","))
+			flags = append(flags, "--peers="+strings.Join(peers, ","))
 		}
-		n.command = append(n.command, cfg.Flags...)
+		c.command(n, n.self.Load(), flags...)
 	}
 	return c, nil
+}
+
+// identify makes an identity at a place.
+func (c *Cluster) identify(id string, place Place) (who *identity, err error) {
+	who = &identity{id: id, data: filepath.Join(c.cfg.Dir, id), logFile: filepath.Join(c.cfg.Dir, id+".log")}
+	if place.Data != "" {
+		who.data = filepath.Join(place.Data, id)
+	}
+	if who.port, err = fixedAddr(place.Host); err != nil {
+		return nil, err
+	}
+	who.advertise = who.port
+	if c.cfg.Advertise != nil {
+		who.advertise, err = c.cfg.Advertise(id, who.port)
+	}
+	return who, err
+}
+
+// command makes the command line of an identity.
+func (c *Cluster) command(n *Node, who *identity, flags ...string) {
+	line := append(append([]string{}, n.place.Wrap...), c.cfg.Command...)
+	line = append(line, "--node-id="+who.id, "--data="+who.data, "--listen="+n.Addr, "--raft-listen="+who.port)
+	who.command = append(append(line, flags...), c.cfg.Flags...)
+}
+
+// Replace puts another node in the place of one that does not run: with another
+// id, an empty data directory, and told to join the others. It does not start
+// it.
+func (c *Cluster) Replace(n *Node, id string) error {
+	if n.Alive() {
+		return fmt.Errorf("nodes: %s runs", n.ID())
+	}
+	who, err := c.identify(id, n.place)
+	if err != nil {
+		return err
+	}
+	var join []string
+	for _, o := range c.Nodes {
+		if o != n {
+			join = append(join, o.Advertise())
+		}
+	}
+	c.command(n, who, "--join="+strings.Join(join, ","), "--advertise="+who.advertise)
+	n.self.Store(who)
+	return nil
 }
 
 // The ports of nodes lie below those that the system gives to connections, so
@@ -127,17 +182,18 @@ func fixedAddr(host string) (string, error) {
 // Start starts the node's process. It does not wait for anything.
 func (n *Node) Start(ctx context.Context) error {
 	if n.Alive() {
-		return fmt.Errorf("nodes: %s runs already", n.ID)
+		return fmt.Errorf("nodes: %s runs already", n.ID())
 	}
 	if err := n.closeLog(); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(n.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(n.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("nodes: %w", err)
 	}
 	n.log = log
-	cmd := exec.CommandContext(ctx, n.command[0], n.command[1:]...)
+	line := n.self.Load().command
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), "PRAETOR_OPERATOR_KEY="+OperatorKey)
 	cmd.Stdout, cmd.Stderr = log, log
 	p, err := Launch(cmd)
@@ -187,13 +243,13 @@ func (n *Node) Terminate(ctx context.Context) error {
 	case <-p.Ended():
 		return p.Err()
 	case <-ctx.Done():
-		return fmt.Errorf("nodes: %s did not end: %w", n.ID, errors.Join(ctx.Err(), n.Kill()))
+		return fmt.Errorf("nodes: %s did not end: %w", n.ID(), errors.Join(ctx.Err(), n.Kill()))
 	}
 }
 
 // LogSize is how long the node's log is now, to read on from later.
 func (n *Node) LogSize() int64 {
-	info, err := os.Stat(n.LogFile)
+	info, err := os.Stat(n.LogFile())
 	if err != nil {
 		return 0
 	}
@@ -203,7 +259,7 @@ func (n *Node) LogSize() int64 {
 // LogFrom returns what the node has logged since its log was so long, at most
 // limit bytes from the end.
 func (n *Node) LogFrom(offset, limit int64) (string, error) {
-	f, err := os.Open(n.LogFile)
+	f, err := os.Open(n.LogFile())
 	if err != nil {
 		return "", fmt.Errorf("nodes: %w", err)
 	}
@@ -241,7 +297,7 @@ func (c *Cluster) Close() error {
 // Node returns the node with an id; nil: there is none.
 func (c *Cluster) Node(id string) *Node {
 	for _, n := range c.Nodes {
-		if n.ID == id {
+		if n.ID() == id {
 			return n
 		}
 	}
@@ -286,7 +342,7 @@ func (n *Node) AwaitReady(ctx context.Context) error {
 	}()
 	err := Await(ctx, n.Ready)
 	if err != nil {
-		err = fmt.Errorf("nodes: %s is not ready: %w", n.ID, errors.Join(context.Cause(ctx), err))
+		err = fmt.Errorf("nodes: %s is not ready: %w", n.ID(), errors.Join(context.Cause(ctx), err))
 	}
 	return err
 }
@@ -308,7 +364,7 @@ func (c *Cluster) AwaitReady(ctx context.Context) error {
 // none.
 func (c *Cluster) Leader(ctx context.Context) *Node {
 	for _, n := range c.Nodes {
-		if s, err := n.Status(ctx); err == nil && s.Leader == n.ID {
+		if s, err := n.Status(ctx); err == nil && s.Leader == n.ID() {
 			return n
 		}
 	}

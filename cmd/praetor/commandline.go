@@ -15,7 +15,8 @@ import (
 type commandLine struct {
 	Serve    serveCommand     `cmd:"" help:"Run a node of the engine."`
 	Demo     demoCommand      `cmd:"" help:"Play a market whose truth is known, or a file, and watch the models learn."`
-	Models   modelsCommands   `cmd:"" help:"List, show and train models."`
+	Models   modelsCommands   `cmd:"" help:"List, show, train and promote models."`
+	Families familiesCommands `cmd:"" help:"List and show the families that models compete in."`
 	Keys     keysCommands     `cmd:"" help:"Create, list and revoke a tenant's API keys."`
 	Tenants  tenantsCommands  `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
 	Cluster  clusterCommands  `cmd:"" help:"Show and change the cluster's members (with the operator's key); make their certificates."`

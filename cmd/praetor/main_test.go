@@ -31,6 +31,10 @@ const clusterJSON = `{"leader":"n1","term":3,"appliedIndex":70,"nodes":[
 	{"id":"n1","address":"127.0.0.1:7081","role":"leader","appliedIndex":70,"lastContactMs":0,"healthy":true,"version":"v1"},
 	{"id":"n2","address":"127.0.0.1:7082","role":"voter","appliedIndex":null,"lastContactMs":null,"healthy":false,"problem":"it does not answer: refused"}]}`
 
+const familyJSON = `{"family":"cards","champion":{"modelId":"model_1","key":"cards","promotedAt":"2026-04-22T10:00:00.000Z"},
+	"members":[{"modelId":"model_1","key":"cards","modelType":"bayesian","registryStatus":"champion"},{"modelId":"model_0","key":"old","modelType":"scorecard","registryStatus":"challenger"}],
+	"history":[{"at":"2026-04-22T10:00:00.000Z","change":"transition","modelId":"model_1","modelKey":"cards","previousStatus":"challenger","newStatus":"champion","actor":"alice"}]}`
+
 const keyJSON = `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`
 
 func page(item string) string {
@@ -43,22 +47,26 @@ func newFake(t *testing.T) *fakeEngine {
 		status int
 		body   string
 	}{
-		"GET /api/v1/tenants":                          {200, page(tenantJSON)},
-		"POST /api/v1/tenants":                         {201, tenantJSON},
-		"DELETE /api/v1/tenants/acme":                  {204, ""},
-		"GET /api/v1/api-keys":                         {200, page(keyJSON)},
-		"POST /api/v1/api-keys":                        {201, strings.Replace(keyJSON, `"prefix"`, `"key":"prk_secret","prefix"`, 1)},
-		"DELETE /api/v1/api-keys/key_1":                {204, ""},
-		"GET /api/v1/algorithm-models":                 {200, page(modelJSON)},
-		"GET /api/v1/algorithm-models/model_1":         {200, modelJSON},
-		"POST /api/v1/algorithm-models/model_1/train":  {202, `{"jobId":"job_1","modelId":"model_1","status":"queued"}`},
-		"GET /api/v1/cluster":                          {200, clusterJSON},
-		"POST /api/v1/cluster/join":                    {200, clusterJSON},
-		"POST /api/v1/cluster/remove":                  {200, clusterJSON},
-		"POST /api/v1/cluster/transfer":                {200, clusterJSON},
-		"GET /api/v1/jobs/job_1":                       {200, `{"jobId":"job_1","modelId":"model_1","status":"succeeded","progress":1,"version":4,"metrics":{"auc":0.8}}`},
-		"GET /api/v1/algorithm-models/model_1/export":  {200, `{"format":"praetor"}`},
-		"POST /api/v1/algorithm-models/import":         {201, modelJSON},
+		"GET /api/v1/tenants":                         {200, page(tenantJSON)},
+		"POST /api/v1/tenants":                        {201, tenantJSON},
+		"DELETE /api/v1/tenants/acme":                 {204, ""},
+		"GET /api/v1/api-keys":                        {200, page(keyJSON)},
+		"POST /api/v1/api-keys":                       {201, strings.Replace(keyJSON, `"prefix"`, `"key":"prk_secret","prefix"`, 1)},
+		"DELETE /api/v1/api-keys/key_1":               {204, ""},
+		"GET /api/v1/algorithm-models":                {200, page(modelJSON)},
+		"GET /api/v1/algorithm-models/model_1":        {200, modelJSON},
+		"POST /api/v1/algorithm-models/model_1/train": {202, `{"jobId":"job_1","modelId":"model_1","status":"queued"}`},
+		"GET /api/v1/cluster":                         {200, clusterJSON},
+		"POST /api/v1/cluster/join":                   {200, clusterJSON},
+		"POST /api/v1/cluster/remove":                 {200, clusterJSON},
+		"POST /api/v1/cluster/transfer":               {200, clusterJSON},
+		"GET /api/v1/jobs/job_1":                      {200, `{"jobId":"job_1","modelId":"model_1","status":"succeeded","progress":1,"version":4,"metrics":{"auc":0.8}}`},
+		"GET /api/v1/algorithm-models/model_1/export": {200, `{"format":"praetor"}`},
+		"POST /api/v1/algorithm-models/import":        {201, modelJSON},
+		"POST /api/v1/models/model_1/registry": {200, `{"modelId":"model_1","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"model_0",
+			"rollbackGuardBreaches":[{"signal":"auc","value":0.1,"threshold":0.05}]}`},
+		"GET /api/v1/families":                         {200, page(familyJSON)},
+		"GET /api/v1/families/cards":                   {200, familyJSON},
 		"GET /api/v1/algorithm-models/model_2":         {200, strings.ReplaceAll(modelJSON, "model_1", "model_2")},
 		"POST /api/v1/algorithm-models/model_2/train":  {202, `{"jobId":"job_2","modelId":"model_2","status":"queued"}`},
 		"GET /api/v1/jobs/job_2":                       {200, `{"jobId":"job_2","status":"failed","error":{"code":"unprocessable","message":"all negative"}}`},
@@ -133,6 +141,21 @@ func TestCommands(t *testing.T) {
 			"models export model_1",
 			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "GET /api/v1/algorithm-models/model_1/export " + tenantKey},
 			[]string{`{"format":"praetor"}`},
+		},
+		{
+			"models promote cards --actor alice --metric auc=0.79 --metric psi.age=0.1 --bypass-guard",
+			[]string{"GET /api/v1/algorithm-models/cards " + tenantKey, "GET /api/v1/algorithm-models " + tenantKey, "GET /api/v1/algorithm-models/model_1 " + tenantKey, "POST /api/v1/models/model_1/registry " + tenantKey},
+			[]string{"cards of the family cards was challenger and is champion", "model_0 was champion and is challenger", "the rollback guard was bypassed: auc is 0.1, over 0.05"},
+		},
+		{
+			"models promote model_1 --to archived --json",
+			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "POST /api/v1/models/model_1/registry " + tenantKey},
+			[]string{`"newStatus": "champion"`},
+		},
+		{"families list", []string{"GET /api/v1/families " + tenantKey}, []string{"FAMILY  CHAMPION  SINCE             MEMBERS", "cards   cards     2026-04-22 10:00  2"}},
+		{
+			"families show cards", []string{"GET /api/v1/families/cards " + tenantKey},
+			[]string{"champion     cards", "model_0  old    scorecard  challenger", "2026-04-22 10:00  cards  challenger  champion  transition  alice"},
 		},
 		{"models import testdata/model.json --model-key cards", []string{"POST /api/v1/algorithm-models/import " + tenantKey}, []string{"key          cards"}},
 		{

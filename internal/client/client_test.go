@@ -106,6 +106,58 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		{
+			name: "transition", answer: answer{status: 200, body: `{"modelId":"m","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"old","rollbackGuardBreaches":[{"signal":"auc","value":0.1,"threshold":0.05}]}`},
+			call: func(c *Client) (any, error) {
+				drop := 0.2
+				return c.Transition(ctx, "m", Transition{
+					Status: "champion", Actor: "alice", MetricsSnapshot: map[string]float64{"auc": 0.7}, BypassRollbackGuard: true,
+					RollbackThresholds: &GuardThresholds{MaxAUCDrop: &drop},
+				})
+			},
+			method: "POST", uri: "/api/v1/models/m/registry",
+			body: `{"status":"champion","actor":"alice","metricsSnapshot":{"auc":0.7},"bypassRollbackGuard":true,"rollbackThresholds":{"maxAucDrop":0.2}}`,
+			check: func(t *testing.T, got any) {
+				equal(t, got, Standing{ModelID: "m", PreviousStatus: "challenger", NewStatus: "champion", DemotedChampionID: "old", Breaches: []GuardBreach{{"auc", 0.1, 0.05}}})
+			},
+		},
+		{
+			name: "registry", answer: answer{status: 200, body: `{"modelId":"m","registry":{"status":"draft","family":"f","promotedAt":null,"promotedBy":null,"metricsAtPromotion":null}}`},
+			call:   func(c *Client) (any, error) { return c.Registry(ctx, "m") },
+			method: "GET", uri: "/api/v1/models/m/registry",
+			check: func(t *testing.T, got any) { equal(t, got.(RegistryEntry).Registry.Family, "f") },
+		},
+		{
+			name: "families", answer: answer{status: 200, body: `{"data":[{"family":"f","champion":null,"members":[]}],"pagination":{"total":1,"hasMore":false,"limit":50,"cursor":null}}`},
+			call:   func(c *Client) (any, error) { return c.Families(ctx, ListOptions{}) },
+			method: "GET", uri: "/api/v1/families",
+			check: func(t *testing.T, got any) { equal(t, got.(Page[Family]).Data[0].Family, "f") },
+		},
+		{
+			name: "family", answer: answer{status: 200, body: `{"family":"a b","champion":{"modelId":"m"},"members":[{"modelId":"m"}],"history":[{"change":"transition"}]}`},
+			call:   func(c *Client) (any, error) { return c.Family(ctx, "a b") },
+			method: "GET", uri: "/api/v1/families/a%20b",
+			check: func(t *testing.T, got any) {
+				equal(t, got.(Family).Champion.ModelID, "m")
+				equal(t, got.(Family).History[0].Change, "transition")
+			},
+		},
+		{
+			name: "score by the family", answer: answer{status: 200, body: `{"modelId":"m","score":0.5}`},
+			call: func(c *Client) (any, error) {
+				return c.ScoreFamily(ctx, "f", ScoreRequest{CustomerID: "c", SkipExplanations: true})
+			},
+			method: "POST", uri: "/api/v1/families/f/score?explain=false", body: `{"customerId":"c"}`,
+			check: func(t *testing.T, got any) { equal(t, got, ScoreResult{ModelID: "m", Score: 0.5}) },
+		},
+		{
+			name: "rank by the family", answer: answer{status: 200, body: `{"modelId":"m","count":1,"scores":[{"offerId":"o","score":0.5}]}`},
+			call: func(c *Client) (any, error) {
+				return c.ScoreFamilyOfferSet(ctx, "f", OfferSet{Offers: []Offer{{ID: "o"}}})
+			},
+			method: "POST", uri: "/api/v1/families/f/score-offer-set", body: `{"offers":[{"id":"o","attributes":null}]}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Ranking).ModelID, "m") },
+		},
+		{
 			name: "revoke key", answer: noContent,
 			call:   func(c *Client) (any, error) { return nil, c.RevokeKey(ctx, "key_1") },
 			method: "DELETE", uri: "/api/v1/api-keys/key_1",

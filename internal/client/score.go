@@ -19,6 +19,7 @@ type ScoreRequest struct {
 
 // ScoreResult is a score. What the model type does not give is nil or empty.
 type ScoreResult struct {
+	ModelID      string        `json:"modelId"` // of a family's score: its champion
 	Score        float64       `json:"score"`
 	Confidence   *float64      `json:"confidence"`
 	RawScore     *float64      `json:"rawScore"`  // scorecard: points
@@ -50,12 +51,16 @@ type Explanation struct {
 
 // Score scores one customer.
 func (c *Client) Score(ctx context.Context, modelID string, r ScoreRequest, opts ...Option) (ScoreResult, error) {
+	return c.scoreAt(ctx, modelPath(modelID, "score"), r, opts)
+}
+
+func (c *Client) scoreAt(ctx context.Context, path string, r ScoreRequest, opts []Option) (ScoreResult, error) {
 	var query url.Values
 	if r.SkipExplanations {
 		query = url.Values{"explain": {"false"}}
 	}
 	var out ScoreResult
-	err := c.do(ctx, call{method: http.MethodPost, path: modelPath(modelID, "score"), query: query, body: r, safe: true}, opts, &out)
+	err := c.do(ctx, call{method: http.MethodPost, path: path, query: query, body: r, safe: true}, opts, &out)
 	return out, err
 }
 

@@ -29,6 +29,7 @@ func newCollector(e *engine.Engine) *collector {
 	add(gauge, "leader", "1 when the node leads the cluster.", func(s *engine.Stats) float64 { return bit(s.Leader) })
 	add(gauge, "tenants", "Tenants.", func(s *engine.Stats) float64 { return float64(s.Tenants) })
 	add(gauge, "models", "Models.", func(s *engine.Stats) float64 { return float64(s.Models) })
+	add(gauge, "champions", "Families with a champion.", func(s *engine.Stats) float64 { return float64(s.Champions) })
 	add(gauge, "models_faulted", "Models out of service.", func(s *engine.Stats) float64 { return float64(s.FaultedModels) })
 	add(counter, "model_faults_total", "Models that went out of service since the start.", func(s *engine.Stats) float64 { return float64(s.Faults) })
 	add(gauge, "interactions", "Interactions kept.", func(s *engine.Stats) float64 { return float64(s.Interactions) })

@@ -37,7 +37,7 @@ const (
 	KindDigest            Kind = 16
 	KindImportModel       Kind = 17
 	KindTransition        Kind = 18
-	// 19 was never used.
+	// 19 is not taken.
 	KindCheck  Kind = 20
 	KindReport Kind = 21
 )

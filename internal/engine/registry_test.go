@@ -248,6 +248,59 @@ func TestRegistryLimitIsCountedInTheLog(t *testing.T) {
 	wantError(t, "another tenant", err, decision.KindNotFound, "")
 }
 
+// Promotions on all nodes at once have one order; afterwards every node names the
+// same champion, and the limit was counted for all of them together.
+func TestPromotionsOnThreeNodes(t *testing.T) {
+	nodes := trio(t)
+	const models = 6
+	ids := make([]string, models)
+	for i := range ids {
+		ids[i] = nodes[i%3].points(fmt.Sprint("m", i), "f", i).ID
+		nodes[(i+1)%3].stand(ids[i], decision.RegistryChallenger)
+	}
+	standings, errs := make([]Standing, models), make([]error, models)
+	var promoting sync.WaitGroup
+	for i := range ids {
+		promoting.Go(func() {
+			n := nodes[i%3]
+			standings[i], _, errs[i] = n.Transition(n.ctx, n.w(), ids[i], Transition{To: decision.RegistryChampion})
+		})
+	}
+	promoting.Wait()
+	after := map[string]string{}
+	for i, s := range standings {
+		if errs[i] != nil || after[s.DemotedChampionID] != "" {
+			t.Fatalf("promotion %d: %+v, %v, want another one displaced than %v", i, s, errs[i], after)
+		}
+		after[s.DemotedChampionID] = ids[i]
+	}
+	champion := ""
+	for range ids {
+		champion = after[champion]
+	}
+	for i, n := range nodes {
+		if err := n.Barrier(n.ctx); err != nil {
+			t.Fatal(err)
+		}
+		d, err := n.Family("t1", "f")
+		if err != nil || d.Champion == nil || d.Champion.ModelID != champion || len(d.History) != 3*models-1 {
+			t.Errorf("node %d: Family() = %+v, %v, want champion %s, the last of %v", i, d, err, champion, after)
+		}
+		if got, err := n.deciding("f"); err != nil || got != float64(slices.Index(ids, champion)) {
+			t.Errorf("node %d: scored with %v points, %v, want those of %s", i, got, err, champion)
+		}
+	}
+	for i := 2 * models; i < catalogue.RegistryRequests; i++ {
+		n := nodes[i%3]
+		_, _, err := n.Transition(n.ctx, n.w(), champion, Transition{To: decision.RegistryChampion})
+		wantError(t, "a request within the limit", err, decision.KindBadRequest, "status")
+	}
+	for _, n := range nodes {
+		_, _, err := n.Transition(n.ctx, n.w(), champion, Transition{To: decision.RegistryArchived})
+		wantError(t, "a request beyond the limit", err, decision.KindRateLimited, "")
+	}
+}
+
 // Random entries of many commands: after each, what readers find without a lock is
 // what the catalogue says, and in between no reader meets two champions.
 func TestChampionsInTheDirectory(t *testing.T) {

@@ -28,7 +28,9 @@ type writers struct {
 	wg   sync.WaitGroup
 }
 
-func (w *writers) start(n *Node, name string, count int) {
+func (w *writers) start(t testing.TB, n *Node, name string, count int) {
+	t.Helper()
+	t.Cleanup(w.end)
 	for i := range count {
 		w.wg.Go(func() {
 			for k := 0; !w.stop.Load(); k++ {
@@ -117,7 +119,7 @@ func TestWritesAnywhere(t *testing.T) {
 	c.leader(t)
 	var w writers
 	for i, n := range c.nodes {
-		w.start(n, fmt.Sprint(i), 4)
+		w.start(t, n, fmt.Sprint(i), 4)
 	}
 	w.more(t, 300)
 	w.end()
@@ -180,7 +182,7 @@ func TestLeaderDiesWhileFollowersForward(t *testing.T) {
 	var w writers
 	for i, n := range c.nodes {
 		if i != c.leader(t) {
-			w.start(n, fmt.Sprint(i), 6)
+			w.start(t, n, fmt.Sprint(i), 6)
 		}
 	}
 	for range 3 {
@@ -237,7 +239,7 @@ func TestPartitions(t *testing.T) {
 	c.leader(t)
 	var w writers
 	for i, n := range c.nodes {
-		w.start(n, fmt.Sprint(i), 4)
+		w.start(t, n, fmt.Sprint(i), 4)
 	}
 	w.more(t, 100)
 	for round := range 2 {
@@ -469,14 +471,14 @@ func TestLogStoreHangsAndComesBack(t *testing.T) {
 	c := newTrio(t, func(i int, cfg *Config) {
 		hangs[i].gate = make(chan struct{})
 		cfg.faults = hangs[i].wrap
-		cfg.StallTimeout = 300 * time.Millisecond
+		cfg.StallTimeout = time.Second
 	})
 	c.start(t, 0, 1, 2)
 	lead := c.leader(t)
 	var w writers
 	for i, n := range c.nodes {
 		if i != lead {
-			w.start(n, fmt.Sprint(i), 4)
+			w.start(t, n, fmt.Sprint(i), 4)
 		}
 	}
 	w.more(t, 50)

@@ -249,12 +249,19 @@ func newTrio(t testing.TB, change func(i int, cfg *Config)) *trio {
 	for i := range 3 {
 		cfg := testConfig(t)
 		cfg.NodeID, cfg.Listen, cfg.Peers = peers[i].ID, peers[i].Address, peers
-		cfg.HeartbeatTimeout = 150 * time.Millisecond
+		cfg.HeartbeatTimeout = 300 * time.Millisecond
 		if change != nil {
 			change(i, &cfg)
 		}
 		c.cfgs = append(c.cfgs, cfg)
 	}
+	t.Cleanup(func() {
+		for i := range c.logs {
+			if t.Failed() {
+				t.Logf("node %d logged:\n%s", i+1, c.logs[i].tail(8<<10))
+			}
+		}
+	})
 	return c
 }
 
@@ -262,7 +269,7 @@ func (c *trio) start(t testing.TB, which ...int) {
 	t.Helper()
 	for _, i := range which {
 		c.machines[i] = &counter{}
-		n, err := Open(c.cfgs[i], c.machines[i], zerolog.New(&c.logs[i]))
+		n, err := Open(c.cfgs[i], c.machines[i], zerolog.New(&c.logs[i]).With().Timestamp().Logger())
 		must(t, err)
 		t.Cleanup(func() { shut(t, n) })
 		c.nodes[i] = n
@@ -279,6 +286,14 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+// tail returns the last lines, about as many bytes as asked for.
+func (l *logBuffer) tail(n int) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.b.String()
+	return s[max(0, len(s)-n):]
 }
 
 func (l *logBuffer) contains(s string) bool {

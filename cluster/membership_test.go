@@ -64,14 +64,14 @@ func TestMembershipUnderLoad(t *testing.T) {
 	lead := c.leader(t)
 	keep, out := (lead+1)%3, (lead+2)%3
 	var w writers
-	w.start(c.nodes[keep], "k", 6)
+	w.start(t, c.nodes[keep], "k", 6)
 	w.more(t, 50)
 
 	m4, m5 := &counter{}, &counter{}
 	n4 := open(t, c.joinerConfig(t, "n4"), m4)
 	eventually(t, "a vote for n4", func() bool { return votes(c.nodes[keep], "n4") })
 	ready(t, n4)
-	w.start(n4, "four", 2)
+	w.start(t, n4, "four", 2)
 	w.more(t, 50)
 	if n4.self.clusterID() != c.nodes[0].self.clusterID() {
 		t.Error("got another cluster id on the node that joined")
@@ -104,7 +104,7 @@ func TestMembershipUnderLoad(t *testing.T) {
 	if s, ok := other.server("n5"); !ok || s.Suffrage != raft.Nonvoter {
 		t.Errorf("got %+v, %v, want n5 without a vote", s, ok)
 	}
-	w.start(n5, "five", 2)
+	w.start(t, n5, "five", 2)
 	w.more(t, 30)
 	must(t, n5.Join(t.Context(), Peer{"n5", cfg5.Listen}, true)) // promoted later
 	eventually(t, "a vote for n5", func() bool { return votes(other, "n5") })
@@ -127,7 +127,7 @@ func TestTransferUnderLoad(t *testing.T) {
 	c.leader(t)
 	var w writers
 	for i, n := range c.nodes {
-		w.start(n, fmt.Sprint(i), 3)
+		w.start(t, n, fmt.Sprint(i), 3)
 	}
 	for i := range 6 {
 		w.more(t, 20)
@@ -205,7 +205,7 @@ func TestRemovedWhileAway(t *testing.T) {
 func TestOneGrowsIntoThree(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t)
-	cfg.Listen, cfg.HeartbeatTimeout = freeAddress(t), 150*time.Millisecond
+	cfg.Listen, cfg.HeartbeatTimeout = freeAddress(t), 300*time.Millisecond
 	cfg.SnapshotEntries, cfg.TrailingEntries, cfg.SnapshotInterval = 1, 2, time.Hour
 	m1 := &counter{}
 	n1 := open(t, cfg, m1)

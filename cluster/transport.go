@@ -265,9 +265,10 @@ func (t *transport) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, arg
 	return err
 }
 
-// TimeoutNow implements raft.Transport.
+// TimeoutNow implements raft.Transport. Until it is answered, or fails, Raft takes
+// no writes.
 func (t *transport) TimeoutNow(id raft.ServerID, at raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	return t.NetworkTransport.TimeoutNow(id, target(id, at), args, resp)
+	return t.quick(id, at, func(to raft.ServerAddress) error { return t.NetworkTransport.TimeoutNow(id, to, args, resp) })
 }
 
 // mute has the node speak to nobody, or go on.

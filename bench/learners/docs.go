@@ -48,15 +48,7 @@ func marks(section string) (begin, end string) {
 // replaceBetweenMarks returns the page with text between a section's marks.
 func replaceBetweenMarks(page, section, text string) (string, error) {
 	begin, end := marks(section)
-	before, rest, ok := strings.Cut(page, begin)
-	if !ok {
-		return "", fmt.Errorf("got no line %q", strings.TrimSpace(begin))
-	}
-	_, after, ok := strings.Cut(rest, end)
-	if !ok {
-		return "", fmt.Errorf("got no %q after its beginning", end)
-	}
-	return before + begin + text + end + after, nil
+	return bench.ReplaceBetween(page, begin, end, text)
 }
 
 // spread shows a summary: the median and, where there was more than one round,

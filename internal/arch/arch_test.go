@@ -57,7 +57,11 @@ var may = map[string][]string{
 	"bench/learners": {
 		"bench", "internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/learn/types", "internal/simulator",
 	},
-	"bench/": {"bench", "bench/chaos", "bench/learners", "bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	// A simulation of the rules about models, without an engine.
+	"bench/adaptive": {
+		"bench", "internal/decision", "internal/evidence", "internal/learn", "internal/learn/types", "internal/simulator",
+	},
+	"bench/": {"bench/adaptive", "bench", "bench/chaos", "bench/learners", "bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
 }
 
 // alone lists the libraries that only the named packages may import, with the

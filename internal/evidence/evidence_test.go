@@ -471,6 +471,21 @@ func TestReadConfig(t *testing.T) {
 	}
 }
 
+func TestForgetScores(t *testing.T) {
+	s := market(8)
+	s.Configure(config(func(c *Config) { c.Mode = Blend }))
+	s.ForgetScores()
+	q := Query{OfferID: "a", Score: 0.25, Scored: true}
+	if got := s.Publish().Score(&q); got.Source != SourceModel || got.Score != 0.25 {
+		t.Errorf("Score() = %+v, want the model's own", got)
+	}
+	if row := s.Publish().Rows(ScopeOffer, 0)[0]; row.Evidence != 100 || row.MeanScore != nil {
+		t.Errorf("row %+v, want the evidence and no mean score", row)
+	}
+	feed(s, "a", "cards", 30, 70, 0.5) // only these count
+	near(t, "δ", s.Publish().Score(&q).logRatio(), delta(30, 100, 0.5, 10, delta(30, 100, 0.5, 10, delta(30, 100, 0.5, 10, 0))))
+}
+
 func TestRowsAreBounded(t *testing.T) {
 	s := New(config(func(c *Config) { c.MaxRows = 5 }))
 	for i := range 20 {

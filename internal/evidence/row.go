@@ -72,6 +72,8 @@ func (r *row) scale(f float64) {
 	r.scoreSum *= f
 }
 
+func (r *row) forgetScores() { r.scored, r.scoredPositives, r.scoreSum = 0, 0, 0 }
+
 // add counts an outcome. At the bound a sum stands still.
 func (r *row) add(o *Outcome, h halfLife) {
 	weight := o.Weight

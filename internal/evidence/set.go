@@ -148,6 +148,21 @@ func (s *Set) count(t *table, c *arms.Cell[cell, cell], o *Outcome) {
 	t.Touch(c)
 }
 
+// ForgetScores forgets what the model predicted, for when its scores come from
+// another state: a training's, a restored version's. Blend then corrects nothing
+// until outcomes come with scores of the new state, whose errors are others. The
+// evidence stays. Cost: O(rows).
+func (s *Set) ForgetScores() {
+	for _, t := range [...]*table{s.offers, s.categories, s.channels} {
+		for _, c := range t.Owned() {
+			c.State.forgetScores()
+			t.Touch(c)
+		}
+	}
+	s.global.forgetScores()
+	s.changed = true
+}
+
 // find returns the row of an id, a new one if there is room; nil without an id.
 func (s *Set) find(t *table, id string) *arms.Cell[cell, cell] {
 	if id == "" {

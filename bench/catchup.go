@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/praetor-engine/praetor/bench/nodes"
@@ -52,6 +54,14 @@ func (o *Options) CatchUp(ctx context.Context, plan CatchUpPlan) (*Report, error
 		if err != nil {
 			return err
 		}
+		var refused atomic.Int64
+		load.Units = func(status int, body []byte) (int, error) {
+			if status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout {
+				refused.Add(1)
+				return 0, nil
+			}
+			return bulkUnits(status, body)
+		}
 		missed, rates := int64(0), []float64{}
 		for missed < int64(plan.Behind) {
 			run, err := load.Closed(ctx, o.Duration)
@@ -60,11 +70,14 @@ func (o *Options) CatchUp(ctx context.Context, plan CatchUpPlan) (*Report, error
 			}
 			missed += run.Units
 			rates = append(rates, run.Rate())
+			o.logf("  %d of %d outcomes missed, %.0f/s", missed, plan.Behind, run.Rate())
 		}
+		early := refused.Load()
 		before = append(before, Summarize(rates).Median)
-		took, rate, err := catchUp(ctx, t, behind, leader, load)
+		took, slowest, rate, err := catchUp(ctx, t, behind, leader, load)
 		seconds, during = append(seconds, took.Seconds()), append(during, rate)
-		r.Notes = append(r.Notes, fmt.Sprintf("%d outcomes missed; whole after %.1f s with the load going on at %.0f/s, %.0f/s before", missed, took.Seconds(), rate, Summarize(rates).Median))
+		r.Notes = append(r.Notes, fmt.Sprintf("%d outcomes missed; whole after %.1f s with the load going on at %.0f/s, %.0f/s before; %d requests refused or in doubt before, %d meanwhile, of which the slowest answer took %.1f s",
+			missed, took.Seconds(), rate, Summarize(rates).Median, early, refused.Load()-early, slowest.Seconds()))
 		return err
 	})
 	r.Figures = []Figure{{Name: "from start to ready at the leader's index", Unit: "s", Value: Summarize(seconds), AtMost: catchUpSeconds}}
@@ -74,7 +87,7 @@ func (o *Options) CatchUp(ctx context.Context, plan CatchUpPlan) (*Report, error
 
 // catchUp starts a node under the load and waits until it is where the leader
 // is.
-func catchUp(ctx context.Context, t *trio, behind, leader *nodes.Node, load *Load) (took time.Duration, rate float64, err error) {
+func catchUp(ctx context.Context, t *trio, behind, leader *nodes.Node, load *Load) (took, slowest time.Duration, rate float64, err error) {
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	type result struct {
@@ -90,7 +103,7 @@ func catchUp(ctx context.Context, t *trio, behind, leader *nodes.Node, load *Loa
 	waiting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := behind.Start(ctx); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	err = nodes.Await(waiting, func(ctx context.Context) error {
 		if err := behind.Ready(ctx); err != nil {
@@ -112,7 +125,7 @@ func catchUp(ctx context.Context, t *trio, behind, leader *nodes.Node, load *Loa
 	if err == nil && !errors.Is(loaded.err, context.Canceled) {
 		err = loaded.err
 	}
-	return took, loaded.run.Rate(), err
+	return took, time.Duration(loaded.run.Latency.Max()) * time.Microsecond, loaded.run.Rate(), err
 }
 
 // bulkLoad is outcomes in bulk to one node.

@@ -161,3 +161,33 @@ func TestWith(t *testing.T) {
 		}
 	}
 }
+
+// What is read is valid, comes back from its JSON, and makes a plan that deals out
+// every bucket.
+func FuzzRead(f *testing.F) {
+	f.Add(valid)
+	f.Add(edit(f, `{"holdoutPercent":12.5,"status":"active","autoPromote":true,"description":"\u0000"}`))
+	f.Fuzz(func(t *testing.T, raw string) {
+		d, err := Read(json.RawMessage(raw))
+		if err != nil {
+			return
+		}
+		encoded, err := json.Marshal(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Read(encoded); err != nil || !reflect.DeepEqual(again, d) {
+			t.Fatalf("%s comes back as %+v, %v", encoded, again, err)
+		}
+		end := 0
+		for _, v := range NewPlan(&d, keyOf).Variants {
+			if v.First != end || v.End < v.First {
+				t.Fatalf("%s: variant %+v after bucket %d", encoded, v, end)
+			}
+			end = v.End
+		}
+		if end != Buckets {
+			t.Fatalf("%s: %d buckets are dealt out, want %d", encoded, end, Buckets)
+		}
+	})
+}

@@ -33,6 +33,9 @@
 // changes back to the old variant's share needs no keep. A variant that the
 // experiment does not have any more is kept by nobody.
 //
+// A node that restarts has forgotten whom it served, unless it kept the set's
+// Hashes (AppendHashes) and adds them again.
+//
 // What is bounded: a Seen set takes about a million customers and 11 MB, further
 // ones are counted and follow the new split at the next change; at most MaxKept
 // customers are kept, and those reported beyond are counted by With. Two

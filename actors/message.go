@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
 )
 
@@ -40,26 +41,34 @@ type Install struct {
 // Configure changes the configuration, and the state too when JSON is not nil;
 // a new state lifts a fault.
 type Configure struct {
-	Index   uint64
-	Spec    learn.Spec
-	JSON    []byte // a new state in the API's shape
-	Pending *Pending
+	Index    uint64
+	Spec     learn.Spec
+	Evidence evidence.Config
+	JSON     []byte // a new state in the API's shape
+	Pending  *Pending
 }
 
-// Reset forgets everything learned. It lifts a fault.
+// Reset forgets everything learned, the evidence too. It lifts a fault.
 type Reset struct {
 	Index   uint64
 	Pending *Pending
 }
 
-// ResetArm starts one arm of a bandit from mass pseudo-outcomes at rate; mass 0
-// from nothing but the prior.
-type ResetArm struct {
+// Adapt resets, pauses or resumes what a model learned of an offer, a category, a
+// channel or of all: its evidence, and a bandit's arms alike. A scope that is not
+// known changes nothing.
+type Adapt struct {
 	Index   uint64
-	OfferID string
-	Rate    float64
-	Mass    float64
+	At      int64 // Unix milliseconds
+	Request evidence.Request
+	Reply   chan<- Adapted // with room for one
 	Pending *Pending
+}
+
+// Adapted is what an Adapt did.
+type Adapted struct {
+	evidence.Result
+	Err error
 }
 
 // capture asks for the state as of all messages before it.
@@ -85,8 +94,9 @@ type stop struct{ pending *Pending }
 
 // Captured is a model's state at one place in the log.
 type Captured struct {
-	State []byte // nil when faulted
-	Fault *Fault
+	State    []byte // nil when faulted
+	Evidence []byte // nil when faulted
+	Fault    *Fault
 }
 
 // Score scores on the actor's goroutine, after every write sent before: for

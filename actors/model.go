@@ -3,11 +3,13 @@ package actors
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/learn/types"
 )
@@ -18,11 +20,16 @@ type modelActor struct {
 	spec    *learn.Spec
 	typ     *types.Type
 	learner learn.Learner // nil while faulted
-	fault   *Fault
-	example learn.Example
-	scratch decision.Row
-	log     zerolog.Logger
-	onFault func(modelID string, f *Fault)
+	// evidence is empty while faulted: what a model missed then, on any node, is
+	// missed for good.
+	evidence *evidence.Set
+	fault    *Fault
+	example  learn.Example
+	request  learn.Request
+	result   learn.Result
+	scratch  decision.Row
+	log      zerolog.Logger
+	onFault  func(modelID string, f *Fault)
 }
 
 // begin makes the learner of a new actor.
@@ -32,6 +39,12 @@ func (a *modelActor) begin(b Birth) {
 		return
 	}
 	a.guard(b.Index, func() error {
+		if b.EvidenceState != nil {
+			var err error
+			if a.evidence, err = evidence.Load(b.Evidence, string(b.EvidenceState)); err != nil {
+				return err
+			}
+		}
 		if b.State != nil {
 			return a.load(b.State)
 		}
@@ -56,9 +69,13 @@ func (a *modelActor) Receive(ctx actor.Context) {
 		a.write(msg.Index, msg.Pending, func() error { return a.configure(msg) })
 	case *Reset:
 		a.fault = nil
+		a.evidence = evidence.New(a.evidence.Config())
 		a.write(msg.Index, msg.Pending, func() error { return a.make(nil) })
-	case *ResetArm:
-		a.write(msg.Index, msg.Pending, func() error { return a.resetArm(msg) })
+	case *Adapt:
+		a.write(msg.Index, msg.Pending, func() error { return a.adapt(msg) })
+		if a.fault != nil {
+			a.refuse(msg)
+		}
 	case capture:
 		msg.reply <- a.captured()
 	case score:
@@ -98,6 +115,7 @@ func (a *modelActor) guard(index uint64, change func() error) {
 
 func (a *modelActor) fail(index uint64, reason string) {
 	a.fault, a.learner = &Fault{Index: index, Reason: reason}, nil
+	a.evidence = evidence.New(a.evidence.Config())
 	if a.onFault != nil {
 		a.onFault(a.model.id, a.fault)
 	}
@@ -119,11 +137,12 @@ func (a *modelActor) publish() {
 func (a *modelActor) guardPublish(next *Published) {
 	a.guard(0, func() error {
 		next.View = a.learner.Publish()
+		next.Evidence = a.evidence.Publish()
 		return nil
 	})
 	next.Fault = a.fault
 	if a.fault != nil {
-		next.View = nil
+		next.View, next.Evidence = nil, nil
 	}
 }
 
@@ -151,17 +170,47 @@ func (a *modelActor) load(state []byte) error {
 	return nil
 }
 
+// observe counts the outcomes as evidence, and a learner that learns from
+// outcomes learns. What a paused scope brings does neither.
 func (a *modelActor) observe(outcomes []decision.Outcome) {
-	if !a.typ.Learns(a.spec) {
+	learns, mode := a.typ.Learns(a.spec), a.evidence.Config().Mode
+	if !learns && mode == evidence.Off {
 		return
 	}
 	for i := range outcomes {
-		a.observeOne(&outcomes[i])
+		if !a.spec.Example(a.model.id, &outcomes[i], &a.example, &a.scratch) {
+			continue
+		}
+		ex := &a.example
+		o := evidence.Outcome{
+			OfferID: ex.OfferID, CategoryID: ex.CategoryID, ChannelID: ex.ChannelID,
+			At: ex.At, Positive: ex.Positive, Weight: ex.Weight,
+		}
+		if mode == evidence.Blend {
+			o.Score, o.Scored = a.predict(ex)
+		}
+		if a.evidence.Observe(&o) && learns {
+			a.learner.Observe(ex)
+		}
 	}
 }
 
-func (a *modelActor) observeOne(o *decision.Outcome) {
-	if a.spec.Example(a.model.id, o, &a.example, &a.scratch) {
+// predict is what the model, as it is, says of an example. A bandit draws its
+// scores and an endpoint is not asked here: they say nothing.
+func (a *modelActor) predict(ex *learn.Example) (score float64, ok bool) {
+	view := a.learner.Publish()
+	if _, bandit := view.(learn.ArmView); bandit {
+		return 0, false
+	}
+	a.request = learn.Request{Row: ex.Row, CustomerID: ex.CustomerID, OfferID: ex.OfferID}
+	view.Score(&a.request, &a.result)
+	return a.result.Score, !a.result.Degraded
+}
+
+// relearn learns from an outcome that is counted already.
+func (a *modelActor) relearn(o *decision.Outcome) {
+	if a.spec.Example(a.model.id, o, &a.example, &a.scratch) &&
+		a.evidence.Admits(a.example.OfferID, a.example.CategoryID, a.example.ChannelID) {
 		a.learner.Observe(&a.example)
 	}
 }
@@ -176,32 +225,70 @@ func (a *modelActor) install(msg *Install) error {
 	if msg.Since == nil || !a.typ.Learns(a.spec) {
 		return nil
 	}
-	return msg.Since.Each(a.observeOne)
+	return msg.Since.Each(a.relearn)
 }
 
 // configure moves the state under a new configuration; a new state in the
 // API's shape replaces it.
 func (a *modelActor) configure(msg *Configure) error {
+	a.evidence.Configure(msg.Evidence)
 	if msg.JSON != nil {
 		return a.make(msg.JSON)
 	}
 	return a.load(a.learner.AppendState(nil))
 }
 
-func (a *modelActor) resetArm(msg *ResetArm) error {
-	r, ok := a.learner.(learn.ArmResetter)
-	if !ok {
-		return nil
+// adapt changes the evidence, and a bandit's arms alike. Its caller waits for the
+// reply, which is sent whatever happens.
+func (a *modelActor) adapt(msg *Adapt) error {
+	var arms []string
+	if view, ok := a.learner.Publish().(learn.ArmView); ok {
+		arms = view.Arms()
 	}
-	r.ResetArm(msg.OfferID, msg.Rate, msg.Mass)
+	r := msg.Request
+	_, isArm := slices.BinarySearch(arms, r.ScopeID)
+	result, err := a.evidence.Apply(r, msg.At, isArm && r.Scope == evidence.ScopeOffer)
+	if err == nil && r.Action == evidence.ActionReset {
+		a.resetArms(r.Scope, result, arms)
+	}
+	msg.Reply <- Adapted{result, err}
 	return nil
+}
+
+func (a *modelActor) resetArms(scope evidence.Scope, result evidence.Result, arms []string) {
+	resetter, ok := a.learner.(learn.ArmResetter)
+	if !ok {
+		return
+	}
+	offers := result.Offers
+	if scope == evidence.ScopeGlobal {
+		offers = arms
+	}
+	for _, id := range offers {
+		if _, known := slices.BinarySearch(arms, id); known {
+			resetter.ResetArm(id, result.NewPrior, result.Mass)
+		}
+	}
+}
+
+// refuse answers an Adapt that a fault kept from answering.
+func (a *modelActor) refuse(msg *Adapt) {
+	select {
+	case msg.Reply <- Adapted{Err: a.fault.Err()}:
+	default: // it had answered before the model failed
+	}
 }
 
 func (a *modelActor) captured() (c Captured) {
 	if a.fault == nil {
-		a.guard(0, func() error { c.State = a.learner.AppendState([]byte{}); return nil })
+		a.guard(0, func() error {
+			c.State, c.Evidence = a.learner.AppendState([]byte{}), a.evidence.AppendState([]byte{})
+			return nil
+		})
 	}
-	c.Fault = a.fault
+	if c.Fault = a.fault; c.Fault != nil {
+		c.State, c.Evidence = nil, nil
+	}
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/learn/types"
 )
@@ -49,6 +50,8 @@ type Published struct {
 	View  learn.View
 	Spec  *learn.Spec // what the view was made with
 	Fault *Fault
+	// Evidence is what the outcomes say of the model's offers; nil while faulted.
+	Evidence *evidence.View
 }
 
 // Model is the handle of a model's actor. Its methods may be called from any
@@ -71,13 +74,16 @@ type Birth struct {
 	State []byte
 	Fault *Fault
 	Index uint64 // log index of the entry that makes the model
+
+	Evidence      evidence.Config
+	EvidenceState []byte // beside State; nil: none
 }
 
 // Spawn starts a model's actor. A model whose learner cannot be made starts
 // faulted: the entry is in the log and the other nodes see the same.
 func (s *System) Spawn(b Birth) *Model {
 	m := &Model{id: b.ID, root: s.actors.Root, gone: make(chan struct{})}
-	a := &modelActor{model: m, spec: &b.Spec, log: s.log, onFault: s.onFault}
+	a := &modelActor{model: m, spec: &b.Spec, evidence: evidence.New(b.Evidence), log: s.log, onFault: s.onFault}
 	a.typ, _ = types.Of(b.Spec.Type)
 	a.begin(b)
 	a.publish()
@@ -98,7 +104,7 @@ func (resume) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervisor, c
 // Published returns what the actor last published: one atomic load.
 func (m *Model) Published() *Published { return m.published.Load() }
 
-// Send sends a write: an Observe, Install, Configure Reset or ResetArm.
+// Send sends a write: an Observe, Install, Configure, Reset or Adapt.
 // It counts the mailbox in the message's Pending.
 func (m *Model) Send(message any) {
 	switch msg := message.(type) {
@@ -110,7 +116,7 @@ func (m *Model) Send(message any) {
 		msg.Pending.add()
 	case *Reset:
 		msg.Pending.add()
-	case *ResetArm:
+	case *Adapt:
 		msg.Pending.add()
 	default:
 		panic("actors: not a write") // a defect of the caller, never of its data

@@ -54,6 +54,9 @@ func bodiesTable(id string) []spoiled {
 		{post, "/api/v1/algorithm-models", `{"key":"new","name":"n","modelType":"scorecard"}`, append([]field{
 			required("key"), required("name"), required("modelType"), {path: "metricsHistory", kind: "array", most: maxArrayItems}}, shared...)},
 		{put, model, `{}`, shared},
+		{post, model + "/reset-offer", `{"scopeId":"x"}`, []field{
+			optional("scopeId"), optional("offerId"), optional("categoryId"), optional("channelId"), optional("action"), optional("scope"), optional("resetTo"),
+			{path: "reason", kind: "string", nullable: true, most: maxDescription}}},
 		{post, "/api/v1/cluster/join", `{"id":"n9","address":"127.0.0.1:1"}`, []field{required("id"), required("address"), {path: "voter", kind: "boolean"}}},
 		{post, "/api/v1/cluster/remove", `{"id":"n9"}`, []field{required("id")}},
 		{post, "/api/v1/cluster/transfer", `{"id":"n9"}`, []field{text("id")}},

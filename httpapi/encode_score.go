@@ -53,7 +53,15 @@ func appendScoreFields(dst []byte, t decision.ModelType, res *learn.Result) []by
 	if res.Degraded {
 		dst = append(dst, `,"degraded":true`...)
 	}
+	if res.Source != "" {
+		dst = appendAdapted(dst, res.Source, res.Own)
+	}
 	return dst
+}
+
+// appendAdapted appends what an adapted score is made of, beside the model's own.
+func appendAdapted(dst []byte, source string, own float64) []byte {
+	return appendNumber(appendText(dst, "source", source), "modelScore", own)
 }
 
 func appendExplanations(dst []byte, list []learn.Explanation) []byte {
@@ -121,6 +129,9 @@ func appendRanking(dst []byte, m *catalogue.Model, customer string, offers []eng
 		}
 		if r.Degraded {
 			dst = append(dst, `,"degraded":true`...)
+		}
+		if r.Source != "" {
+			dst = appendAdapted(dst, r.Source, r.Own)
 		}
 		if r.HasHistory {
 			dst = appendSummary(append(dst, `,"interactionFeatures":{`...), &r.History)

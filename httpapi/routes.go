@@ -25,6 +25,8 @@ func (s *Server) apiRoutes() []*route {
 		{method: get, path: model + "/predictors", access: viewer, class: ClassRead, handle: s.modelPredictors},
 		{method: get, path: model + "/export", access: editor, class: ClassRead, handle: s.exportModel},
 		{method: post, path: model + "/restore", access: editor, class: ClassWrite, write: true, handle: s.restoreVersion},
+		{method: post, path: model + "/reset-offer", access: editor, class: ClassWrite, write: true, handle: s.resetOffer},
+		{method: get, path: model + "/adaptations", access: viewer, class: ClassRead, handle: s.listAdaptations},
 		{method: post, path: model + "/reset-learning", access: editor, class: ClassWrite, write: true, handle: s.resetLearning},
 
 		{method: get, path: "/api/v1/models/{id}/registry", access: viewer, class: ClassRead, strong: true, handle: s.getRegistry},

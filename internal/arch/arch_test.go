@@ -33,14 +33,14 @@ var may = map[string][]string{
 	"internal/audit":      {"internal/decision", "internal/wire"},
 	"snapshot":            {"internal/decision"},
 	"cluster":             {"internal/decision", "internal/wire", "snapshot"},
-	"actors":              {"internal/decision", "internal/learn", "internal/learn/types"},
+	"actors":              {"internal/decision", "internal/evidence", "internal/learn", "internal/learn/types"},
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/catalogue", "internal/command", "internal/decision",
-		"internal/endpoint", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",
+		"internal/endpoint", "internal/evidence", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",
 		"internal/mlclient", "internal/pmml", "internal/wire",
 	},
 	"internal/pmml":   {"internal/decision", "internal/learn", "internal/learn/logistic", "internal/learn/scorecard"},
-	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/learn"},
+	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/evidence", "internal/learn"},
 	"internal/client": {},
 	// What calls out: nothing of the engine but its words.
 	"internal/endpoint": {"internal/decision", "internal/learn/external"},

@@ -40,6 +40,7 @@ const (
 	// 19 is not taken.
 	KindCheck  Kind = 20
 	KindReport Kind = 21
+	KindAdapt  Kind = 22
 )
 
 // Level is the newest level of commands that this build can apply. A build that
@@ -155,6 +156,21 @@ type ImportModel struct {
 	// States are those of the versions, in their order, in the learner's binary
 	// form; nil where a version has none.
 	States [][]byte `json:"states"`
+}
+
+// Adapt resets, pauses or resumes what a model learned of a scope.
+type Adapt struct {
+	ID      string `json:"id"`
+	Action  string `json:"action"`
+	Scope   string `json:"scope"`
+	ScopeID string `json:"scopeId,omitempty"`
+	ResetTo string `json:"resetTo,omitempty"`
+	Reason  string `json:"reason,omitempty"` // for the audit
+}
+
+// Check marks a place in the log at which the nodes compare their states.
+type Check struct {
+	Members int `json:"members"` // of the cluster, when the leader made the mark
 }
 
 // Report is a node's digest of its state at a mark.

@@ -92,8 +92,12 @@ type OfferScore struct {
 	Propensity    float64 // bandits: probability of being first
 	HasPropensity bool
 	Degraded      bool // the score is a fallback
-	HasHistory    bool
-	History       decision.Summary // of this customer with this offer
+	// Source says what an adapted score is made of, and Own is the model's own
+	// score then; empty: the score is the model's own.
+	Source     string
+	Own        float64
+	HasHistory bool
+	History    decision.Summary // of this customer with this offer
 }
 
 // TrainResult is a training's outcome.

@@ -35,6 +35,7 @@ func init() {
 		command.KindImportModel:       typed(applyImportModel),
 		command.KindCheck:             typed(applyCheck),
 		command.KindReport:            typed(applyReport),
+		command.KindAdapt:             typed(applyAdapt),
 		command.KindTransition:        typed(applyTransition),
 	}
 }
@@ -146,6 +147,7 @@ func stateOf(f *catalogue.ModelFields) []byte {
 // start gives a model its actor. The directory is the caller's to tell.
 func (m *machine) start(rec *catalogue.ModelRecord, b actors.Birth) *modelRuntime {
 	t := m.tenants[rec.TenantID]
+	b.Evidence = evidenceOf(&rec.Model)
 	mr := &modelRuntime{id: rec.ID, tenantID: rec.TenantID, ordinal: t.Ordinal, handle: m.actors.Spawn(b)}
 	mr.set(rec, b.Spec)
 	t.models[rec.ID] = mr
@@ -191,7 +193,7 @@ func applyUpdateModel(m *machine, ctx *entryContext, tenant string, c command.Up
 		return nil, err
 	}
 	mr.set(rec, spec)
-	mr.handle.Send(&actors.Configure{Index: ctx.index, Spec: spec, JSON: stateOf(&c.Fields), Pending: ctx.pending})
+	mr.handle.Send(&actors.Configure{Index: ctx.index, Spec: spec, Evidence: evidenceOf(&rec.Model), JSON: stateOf(&c.Fields), Pending: ctx.pending})
 	return &rec.Model, nil
 }
 

@@ -20,10 +20,11 @@ import (
 // a defect, a processor or a memory that errs. The leader puts a mark into the
 // log; every node takes the digest of its state at that mark and tells it to the
 // others, through the log too, so that every node judges the same reports in the
-// same order. The digest that most nodes report is the right one; of as many, the
-// one reported first. A node whose own is another raises an alarm, gives up the
-// leadership, and is not ready until it was rebuilt: its scores come from a
-// state that nobody else has.
+// same order. The digest that more than half of the members report is the right
+// one. A node whose own is another raises an alarm, gives up the leadership, and
+// is not ready until it was rebuilt: its scores come from a state that nobody
+// else has. Where no digest has a majority, nobody can tell who is right: all
+// raise the alarm and go on.
 
 // DefaultCheckInterval is the time between two checks of a cluster that has
 // changed meanwhile.
@@ -40,6 +41,7 @@ type checker struct {
 
 	mu      sync.Mutex
 	at      uint64 // log index of the mark that the reports are about; 0: none
+	members int    // of the cluster at the mark
 	reports []report
 }
 
@@ -57,13 +59,13 @@ func newChecker(e *Engine) *checker {
 }
 
 // applyCheck marks the place in the log at which the digests are compared.
-func applyCheck(m *machine, ctx *entryContext, _ string, _ nothing) (nothing, error) {
+func applyCheck(m *machine, ctx *entryContext, _ string, c command.Check) (nothing, error) {
 	if m.onCheck == nil || !m.onCheck.wants() {
 		return nothing{}, nil
 	}
 	d, err := applyDigest(m, ctx, "", nothing{})
 	if err == nil {
-		m.onCheck.mark(d)
+		m.onCheck.mark(d, c.Members)
 	}
 	return nothing{}, err
 }
@@ -81,16 +83,16 @@ func applyReport(m *machine, _ *entryContext, _ string, c command.Report) (nothi
 func (c *checker) wants() bool { return c.running.Load() && c.engine.node.Ready() == nil }
 
 // begin begins the comparison at a mark.
-func (c *checker) begin(index uint64) {
+func (c *checker) begin(index uint64, members int) {
 	c.mu.Lock()
-	c.at, c.reports = index, nil
+	c.at, c.members, c.reports = index, members, nil
 	c.mu.Unlock()
 }
 
 // mark begins the comparison at a mark and hands this node's digest to run; one
 // that run has not begun is outdated.
-func (c *checker) mark(d *pendingDigest) {
-	c.begin(d.index)
+func (c *checker) mark(d *pendingDigest, members int) {
+	c.begin(d.index, members)
 	for {
 		select {
 		case c.marked <- d:
@@ -117,15 +119,16 @@ func (c *checker) run(ctx context.Context, interval time.Duration) {
 				c.log.Warn().Err(err).Uint64("index", d.index).Msg("the digest of this node could not be reported")
 			}
 		case <-tick.C:
-			if c.engine.AppliedIndex() <= last || !c.engine.node.IsLeader() || len(c.engine.node.Status().Members) < 2 {
+			members := len(c.engine.node.Status().Members)
+			if c.engine.AppliedIndex() <= last || !c.engine.node.IsLeader() || members < 2 {
 				continue
 			}
-			_, receipt, err := do[nothing](ctx, c.engine, &command.Header{Kind: command.KindCheck}, nothing{})
+			_, receipt, err := do[nothing](ctx, c.engine, &command.Header{Kind: command.KindCheck}, command.Check{Members: members})
 			if err != nil {
 				continue // the next tick tries again
 			}
 			// The reports follow; nothing else happened if only they did.
-			last = receipt.Index + uint64(len(c.engine.node.Status().Members))
+			last = receipt.Index + uint64(members)
 		case <-ctx.Done():
 			return
 		}
@@ -166,28 +169,30 @@ func (c *checker) judge(index uint64, r report) {
 		return
 	}
 	c.reports = append(slices.DeleteFunc(c.reports, func(o report) bool { return o.node == r.node }), r)
-	right := majority(c.reports)
 	own := slices.IndexFunc(c.reports, func(o report) bool { return o.node == c.engine.config.Cluster.NodeID })
-	if own < 0 || len(c.reports) < 2 {
-		return
+	right, most := commonest(c.reports)
+	switch {
+	case own < 0 || len(c.reports) < 2:
+	case 2*most <= c.members && most < len(c.reports) && len(c.reports) == c.members:
+		c.log.Error().Uint64("index", index).Msg("ALARM: the nodes' states differ, and no state is that of most of them; nobody can tell which is right")
+	case 2*most <= c.members: // there are more reports to come
+	case c.reports[own].digest != right:
+		c.diverge(&divergence{index: index, want: right, got: c.reports[own].digest})
+	default:
+		c.diverged.Store(nil)
+		if r.digest != right {
+			c.log.Error().Uint64("index", index).Str("node", r.node).Str("digest", r.digest).Str("others", right).
+				Msg("another node's state differs from that of most nodes; it takes itself out of service")
+		} else if r.node != c.engine.config.Cluster.NodeID {
+			c.checks.Add(1)
+		}
 	}
-	if got := c.reports[own].digest; got != right {
-		c.diverge(&divergence{index: index, want: right, got: got})
-		return
-	}
-	c.diverged.Store(nil) // what was compared with one other node may look different beside a third
-	if r.digest == right {
-		c.checks.Add(1)
-		return
-	}
-	c.log.Error().Uint64("index", index).Str("node", r.node).Str("digest", r.digest).Str("others", right).
-		Msg("another node's state differs from that of most nodes; it takes itself out of service")
 }
 
-// majority returns the digest that most reports have, of as many the one
-// reported first.
-func majority(reports []report) (digest string) {
-	count, most := map[string]int{}, 0
+// commonest returns the digest that most reports have, of as many the one
+// reported first, and how many have it.
+func commonest(reports []report) (digest string, most int) {
+	count := map[string]int{}
 	for _, r := range reports {
 		count[r.digest]++
 	}
@@ -196,7 +201,7 @@ func majority(reports []report) (digest string) {
 			digest, most = r.digest, count[r.digest]
 		}
 	}
-	return digest
+	return digest, most
 }
 
 func (c *checker) diverge(d *divergence) {

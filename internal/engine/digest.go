@@ -65,12 +65,14 @@ func digestOf(c actors.Captured) string {
 	if c.Fault != nil {
 		return fmt.Sprintf("fault@%d", c.Fault.Index)
 	}
-	return fingerprint(c.State)
+	return fingerprint(c.State, c.Evidence)
 }
 
-func fingerprint(b []byte) string {
+func fingerprint(parts ...[]byte) string {
 	h := fnv.New64a()
-	_, _ = h.Write(b)
+	for _, b := range parts {
+		_, _ = h.Write(b)
+	}
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/learn/types"
 )
@@ -38,7 +39,7 @@ type modelRuntime struct {
 func (mr *modelRuntime) set(rec *catalogue.ModelRecord, spec learn.Spec) {
 	mr.record.Store(rec)
 	t, ok := types.Of(spec.Type)
-	mr.learns = ok && t.Learns(&spec)
+	mr.learns = ok && (t.Learns(&spec) || evidenceOf(&rec.Model).Mode != evidence.Off)
 }
 
 // model finds a tenant's model; another tenant's is as good as absent.

@@ -32,6 +32,24 @@ func parseCursor(s string) (sequence uint64, err error) {
 	return binary.BigEndian.Uint64(raw[1:]), nil
 }
 
+// A cursor of a list that is ordered by names is the last name shown: 'n' and the
+// name, in base 64.
+
+func formatNameCursor(name string) string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte{'n'}, name...))
+}
+
+func parseNameCursor(s string) (name string, err error) {
+	if s == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(raw) < 2 || raw[0] != 'n' {
+		return "", decision.Invalid("cursor", "want the cursor of an earlier answer, got %.40q", s)
+	}
+	return string(raw[1:]), nil
+}
+
 func checkLimit(limit int) error {
 	if limit < 1 || limit > maxLimit {
 		return decision.Invalid("limit", "want 1 to %d, got %d", maxLimit, limit)

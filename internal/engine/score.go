@@ -9,6 +9,7 @@ import (
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
 )
 
@@ -82,6 +83,7 @@ func (s *Scorer) Score(ctx context.Context, req *learn.Request, at decision.Time
 			s.published.View.Score(req, res)
 		}
 		req.Row = given
+		s.adaptResult(req.OfferID, at, res)
 		return arms, -1
 	}
 	explain := req.Explain
@@ -92,6 +94,7 @@ func (s *Scorer) Score(ctx context.Context, req *learn.Request, at decision.Time
 		if explain {
 			arms = bandit.ScoreArms(nil, req.Rand, arms)
 		}
+		s.adaptResult(req.OfferID, at, res)
 		return arms, -1
 	}
 	arms = bandit.ScoreArms(nil, req.Rand, arms)
@@ -106,6 +109,36 @@ func (s *Scorer) Score(ctx context.Context, req *learn.Request, at decision.Time
 	}
 	res.Score = arms[best].Score
 	return arms, best
+}
+
+// adapts reports whether evidence changes the model's scores.
+func (s *Scorer) adapts() bool { return s.published.Evidence.Mode() != evidence.Off }
+
+// adapt returns the score of an offer as its outcomes have it, and what it is
+// made of.
+func (s *Scorer) adapt(offerID string, score float64, at decision.Time) (float64, string) {
+	a := s.published.Evidence.Score(&evidence.Query{OfferID: offerID, Score: score, Scored: true, At: int64(at)})
+	if a.Source == evidence.SourceModel {
+		return score, ""
+	}
+	return a.Score, string(a.Source)
+}
+
+func (s *Scorer) adaptResult(offerID string, at decision.Time, res *learn.Result) {
+	if offerID == "" || !s.adapts() {
+		return
+	}
+	res.Own = res.Score
+	res.Score, res.Source = s.adapt(offerID, res.Own, at)
+}
+
+// adaptOffer adapts one offer of a ranking. The propensity of a bandit's draw is
+// not that of a rank that evidence makes.
+func (s *Scorer) adaptOffer(offer *Offer, at decision.Time, o *OfferScore) {
+	o.Own = o.Score
+	if o.Score, o.Source = s.adapt(offer.ID, o.Own, at); o.Source != "" {
+		o.Propensity, o.HasPropensity = 0, false
+	}
 }
 
 // RankScratch is the reusable memory of Score and RankOffers.
@@ -140,6 +173,11 @@ func (s *Scorer) RankOffers(ctx context.Context, customerID string, base decisio
 	default:
 		for i := range ranked {
 			s.scoreOffer(customerID, base, &offers[i], at, rng, scratch, &ranked[i])
+		}
+	}
+	if s.adapts() {
+		for i := range ranked {
+			s.adaptOffer(&offers[i], at, &ranked[i])
 		}
 	}
 	slices.SortStableFunc(ranked, func(a, b OfferScore) int { return cmp.Compare(b.Score, a.Score) })

@@ -26,9 +26,12 @@ const (
 )
 
 // The models' section: a version byte, a count, then per model its id, a byte
-// (0 a state follows, 1 a fault), and the state, or the fault's log index and
-// reason.
-const modelsVersion = 1
+// (0 a state follows, 1 a fault), and the state and the evidence, or the fault's
+// log index and reason. Version 1 had no evidence.
+const (
+	modelsVersion     = 2
+	modelsVersionBare = 1
+)
 
 // minModelSize is the encoded size of the smallest model.
 const minModelSize = 3
@@ -129,7 +132,7 @@ func appendModel(b []byte, id string, c actors.Captured) []byte {
 		b = wire.AppendUvarint(b, c.Fault.Index)
 		return wire.AppendString(b, c.Fault.Reason)
 	}
-	return wire.AppendBytes(b, c.State)
+	return wire.AppendBytes(wire.AppendBytes(b, c.State), c.Evidence)
 }
 
 // Release gives the capture's memory back.
@@ -255,8 +258,9 @@ func (m *machine) restoreModels(s string) error {
 
 func readModels(s string) (map[string]actors.Birth, error) {
 	r := wire.NewReader(s)
-	if v := r.Byte(); v != modelsVersion {
-		r.Fail("want models of version %d, got %d", modelsVersion, v)
+	version := r.Byte()
+	if version != modelsVersion && version != modelsVersionBare {
+		r.Fail("want models of version %d or %d, got %d", modelsVersionBare, modelsVersion, version)
 	}
 	births := map[string]actors.Birth{}
 	for range r.Count(minModelSize) {
@@ -265,6 +269,9 @@ func readModels(s string) (map[string]actors.Birth, error) {
 			b.Fault = &actors.Fault{Index: r.Uvarint(), Reason: strings.Clone(r.String())}
 		} else {
 			b.State = []byte(r.String())
+			if version == modelsVersion {
+				b.EvidenceState = []byte(r.String())
+			}
 		}
 		births[b.ID] = b
 	}

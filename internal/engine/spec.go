@@ -8,6 +8,7 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
 )
 
@@ -45,11 +46,18 @@ func specOf(m *catalogue.Model) (learn.Spec, error) {
 			p.Addf("learningConfig.learnMode", "a model of type %s cannot be trained", m.ModelType)
 		}
 	}
+	evidence.ReadConfig(m.LearningConfig, &p)
 	var ic interactionConfig
 	if readInto(&p, "interactionFeatures", m.InteractionFeatures, &ic) {
 		spec.InteractionInputs = readInteractionInputs(&p, ic.Features)
 	}
 	return spec, p.Err()
+}
+
+// evidenceOf is how a model's evidence is kept; specOf has checked it.
+func evidenceOf(m *catalogue.Model) evidence.Config {
+	var p decision.Problems
+	return evidence.ReadConfig(m.LearningConfig, &p)
 }
 
 func absent(raw json.RawMessage) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }

@@ -19,7 +19,7 @@ type Stats struct {
 	CommandsProposed uint64 // in these entries
 	Tenants          int
 	Models           int
-	Champions        int    // families with a champion
+	Champions        int // families with a champion
 	FaultedModels    int
 	Faults           uint64 // since the start of this process
 	Interactions     int64

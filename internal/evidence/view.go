@@ -46,6 +46,9 @@ type Adapted struct {
 	OddsRatio float64
 }
 
+// Mode returns what the view does to scores.
+func (v *View) Mode() Mode { return v.config.Mode }
+
 // Score returns the score that the configured mode gives. Cost: up to three
 // look-ups.
 func (v *View) Score(q *Query) Adapted {

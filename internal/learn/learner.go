@@ -88,7 +88,11 @@ type Result struct {
 	HasRaw        bool
 	HasBaseline   bool
 	Degraded      bool // a fallback: what gives the score did not answer
-	Explanations  []Explanation
+	// Source says what a score is made of that evidence adapted, and Own is the
+	// model's own score then; empty: the score is the model's own.
+	Source       string
+	Own          float64
+	Explanations []Explanation
 }
 
 // Clear empties the result for the next score and keeps its memory.

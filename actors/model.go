@@ -222,6 +222,7 @@ func (a *modelActor) install(msg *Install) error {
 	if err := a.load(msg.State); err != nil {
 		return err
 	}
+	a.evidence.ForgetScores() // they were another state's
 	if msg.Since == nil || !a.typ.Learns(a.spec) {
 		return nil
 	}
@@ -233,6 +234,7 @@ func (a *modelActor) install(msg *Install) error {
 func (a *modelActor) configure(msg *Configure) error {
 	a.evidence.Configure(msg.Evidence)
 	if msg.JSON != nil {
+		a.evidence.ForgetScores()
 		return a.make(msg.JSON)
 	}
 	return a.load(a.learner.AppendState(nil))

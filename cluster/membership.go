@@ -94,16 +94,26 @@ func (n *Node) announce(ctx context.Context, id string, i incarnation) error {
 	return nil
 }
 
+// addNonvoter makes a node a member without a vote. It refuses one that is being
+// removed: the change holds only for the membership that was looked at.
 func (n *Node) addNonvoter(ctx context.Context, p Peer) error {
 	id, address := raft.ServerID(p.ID), raft.ServerAddress(p.Address)
-	s, ok := n.server(p.ID)
-	switch {
-	case ok && s.Address == address:
-		return nil
-	case ok && s.Suffrage == raft.Voter: // it has moved
-		return n.change(ctx, "change the address of "+p.ID, func() raft.Future { return n.raft.AddVoter(id, address, 0, n.cfg.WriteTimeout) })
+	seen := n.raft.GetConfiguration()
+	at := slices.IndexFunc(seen.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
+	if at < 0 {
+		if n.fsm.roster.get(p.ID).standing == member {
+			return again(nil, "node %s is being removed", p.ID)
+		}
+		return n.change(ctx, "add "+p.ID, func() raft.Future { return n.raft.AddNonvoter(id, address, seen.Index(), n.cfg.WriteTimeout) })
 	}
-	return n.change(ctx, "add "+p.ID, func() raft.Future { return n.raft.AddNonvoter(id, address, 0, n.cfg.WriteTimeout) })
+	s := seen.Configuration().Servers[at]
+	switch {
+	case s.Address == address:
+		return nil
+	case s.Suffrage == raft.Voter: // it has moved
+		return n.change(ctx, "change the address of "+p.ID, func() raft.Future { return n.raft.AddVoter(id, address, seen.Index(), n.cfg.WriteTimeout) })
+	}
+	return n.change(ctx, "change the address of "+p.ID, func() raft.Future { return n.raft.AddNonvoter(id, address, seen.Index(), n.cfg.WriteTimeout) })
 }
 
 const (
@@ -255,6 +265,8 @@ func (n *Node) belongNow(ctx context.Context) {
 	me, in := n.server(n.cfg.NodeID)
 	settled := in && (me.Suffrage == raft.Voter || n.cfg.JoinNonvoter)
 	switch {
+	case !in && n.fsm.roster.get(n.cfg.NodeID).standing == member: // it is being removed
+		n.probe(ctx)
 	case len(n.cfg.Join) > 0 && !settled:
 		n.askToJoin(ctx, !n.cfg.JoinNonvoter)
 	case in && n.advertised() != "" && string(me.Address) != n.advertised(): // it has moved

@@ -194,4 +194,13 @@ func TestNodesComeAndGo(t *testing.T) {
 	if s := others[1].ClusterStatus(context.Background()); len(s.Nodes) != 3 || s.Leader != "n4" {
 		t.Errorf("ClusterStatus() = %+v", s)
 	}
+	// One that joined by itself does not join again when it is removed.
+	if err := others[0].RemoveNode(others[0].ctx, "n4"); err != nil {
+		t.Fatalf("RemoveNode() of the leader = %v", err)
+	}
+	<-fourth.Failed()
+	others[1].record(mixed(10)...)
+	if s := others[1].ClusterStatus(context.Background()); len(s.Nodes) != 2 {
+		t.Errorf("ClusterStatus() = %+v, want two nodes", s)
+	}
 }

@@ -122,7 +122,7 @@ type Config struct {
 // its data directory.
 func DefaultConfig() Config {
 	return Config{
-		WriteTimeout: 2 * time.Second,
+		WriteTimeout: 1800 * time.Millisecond, // with what a request takes beside, 2 s
 		// An election takes one to two heartbeat time-outs.
 		LeaderWait:   1500 * time.Millisecond,
 		StallTimeout: 5 * time.Second,

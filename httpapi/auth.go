@@ -66,6 +66,9 @@ func (rq *request) authorise(h *fasthttp.RequestHeader) error {
 	}
 	p, ok := rq.server.gate.Authenticate(key)
 	if !ok {
+		if err := rq.server.gate.Ready(); err != nil {
+			return &decision.Error{Kind: decision.KindUnavailable, Msg: "this node does not know the key, and is not ready: it may not know it yet", Err: err}
+		}
 		return errBadKey
 	}
 	if want := accessRoles[rq.route.access]; p.Role < want {

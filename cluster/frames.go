@@ -102,6 +102,7 @@ const (
 	opJoin     byte = 5 // a joinRequest; answered with nothing
 	opRemove   byte = 6 // a node id; answered with nothing
 	opTransfer byte = 7 // a node id or nothing; answered with nothing
+	opTerm     byte = 8 // nothing; answered with the term that the node is in, a uvarint
 )
 
 // The op of a response.

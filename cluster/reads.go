@@ -100,15 +100,68 @@ func (n *Node) verifyMark() (readMark, error) {
 	if !n.IsLeader() {
 		return readMark{}, n.classify(raft.ErrNotLeader)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.WriteTimeout)
+	defer cancel()
 	if n.fsm.term.Load() < term {
-		ctx, cancel := context.WithTimeout(context.Background(), n.cfg.WriteTimeout)
-		defer cancel()
 		index, err := n.sync(ctx)
 		return readMark{term, index}, err
 	}
 	index := n.raft.CommitIndex()
-	if err := n.await(context.Background(), "verify the leadership", func() raft.Future { return n.raft.VerifyLeader() }); err != nil {
-		return readMark{}, again(err, "the leadership is not certain; try again")
+	if err := n.confirmTerm(ctx, term); err != nil {
+		return readMark{}, err
 	}
 	return readMark{term, index}, nil
+}
+
+// confirmTerm makes sure that no other leader had been elected when it was
+// called: a quorum that is in this leader's term, asked now, has not voted in a
+// later one. Raft's own check does not do: it takes any answer to a heartbeat, and
+// to a leader that was stopped for a while an answer from before the stop is still
+// in its buffers.
+func (n *Node) confirmTerm(ctx context.Context, term uint64) error {
+	confirmed, voters := 0, 0
+	answers := make(chan bool)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, s := range n.raft.GetConfiguration().Configuration().Servers {
+		if s.Suffrage != raft.Voter {
+			continue
+		}
+		voters++
+		if string(s.ID) == n.cfg.NodeID {
+			confirmed++
+			continue
+		}
+		go func() {
+			its, err := n.termOf(ctx, s)
+			select {
+			case answers <- err == nil && its == term:
+			case <-ctx.Done():
+			}
+		}()
+	}
+	for asked := voters - confirmed; 2*confirmed <= voters; asked-- {
+		if asked == 0 {
+			return again(nil, "a quorum does not confirm that this node leads; try again")
+		}
+		select {
+		case ok := <-answers:
+			if ok {
+				confirmed++
+			}
+		case <-ctx.Done():
+			return again(ctx.Err(), "a quorum has not confirmed in time that this node leads; try again")
+		}
+	}
+	return nil
+}
+
+func (n *Node) termOf(ctx context.Context, s raft.Server) (uint64, error) {
+	b, err := n.links.ask(ctx, string(s.ID), string(s.Address), opTerm, nil)
+	if err != nil {
+		return 0, err
+	}
+	r := wire.NewReader(string(b))
+	term := r.Uvarint()
+	return term, r.Close()
 }

@@ -178,6 +178,8 @@ func (n *Node) handle(ctx context.Context, op byte, payload []byte, peer string)
 	switch op {
 	case opStatus:
 		return n.peerStatus().encode(), nil
+	case opTerm:
+		return wire.AppendUvarint(nil, n.raft.CurrentTerm()), nil
 	case opReadMark:
 		mark, err := n.marks.get(ctx)
 		return wire.AppendUvarint(wire.AppendUvarint(nil, mark.term), mark.index), err

@@ -67,8 +67,8 @@ bench: build ## measure, as ratios side by side (see bench/README.md)
 
 chaos: build ## harm a cluster of real processes for ROUNDS (300) rounds and check every promise (see docs/reliability.md)
 	@mkdir -p $(CHAOS)
-	$(GO) run ./bench/cmd/praetor-chaos run --rounds $(ROUNDS) --report $(CHAOS)/rounds.jsonl --praetor bin/praetor --dir $(CHAOS)
-	$(GO) run ./bench/cmd/praetor-chaos report --report $(CHAOS)/rounds.jsonl
+	$(GO) run ./bench/cmd/praetor-chaos run --rounds $(ROUNDS) --report $(CHAOS)/rounds.jsonl --praetor bin/praetor --dir $(CHAOS); status=$$?; \
+	  $(GO) run ./bench/cmd/praetor-chaos report --report $(CHAOS)/rounds.jsonl; exit $$status
 
 chaos-brief: build ## every fault once, shorter: about three minutes
 	@mkdir -p $(CHAOS)

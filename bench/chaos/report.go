@@ -19,12 +19,12 @@ type Promise struct {
 
 // Promises are those of docs/reliability.md, by number.
 var Promises = []Promise{
-	{1, "Registry writes are linearizable and on a quorum's disks before the 2xx.", "`TestProposeWaitsForVisibility`, `TestRestart` (cluster)",
+	{1, "Registry writes are linearizable and on a quorum's disks before the 2xx.", "`TestWritesAnywhere`, `TestPartitions`, `TestRestart` (cluster)",
 		"histories of a text and of a family's statuses in three tenants, checked with porcupine"},
-	{2, "At most one champion per tenant and family at every applied index on every node.", "`TestTwin` (internal/catalogue)",
+	{2, "At most one champion per tenant and family at every applied index on every node.", "`TestOneChampionAgainstTheTwin` (internal/catalogue), `TestPromotionsOnThreeNodes` (internal/engine)",
 		"every node's registry looked at all the time, by list and status"},
 	{3, "A write that answers 504 may or may not have landed; the same idempotency key tells which and never applies twice. 503 means that nothing entered the log.",
-		"`TestEndedContext`, `TestNoProgressEndsTheWait` (cluster), `TestAnswers` (internal/catalogue)",
+		"`TestEndedContext`, `TestNoProgressEndsTheWait`, `TestSentAgain` (cluster), `TestAnswers` (internal/catalogue)",
 		"what is in doubt is sent again with its key; what was refused must not be there"},
 	{4, "An acknowledged outcome is never lost while a quorum's disks survive, and never counted twice.", "`TestKillDuringBulkLoad` (internal/app)",
 		"every outcome of a round sent again must be known; totals and a bandit's counts compared with the clients' ledger, on every node"},
@@ -32,11 +32,11 @@ var Promises = []Promise{
 		"scores on every node that nobody has taken away: none may fail; without a quorum each says `X-Stale`"},
 	{6, "A corrupt file is detected before it is served; the node says which file and what to do.", "`TestDamagedSnapshotIsNotRolledBack`, `TestFlippedBitInTheLog` (cluster), `TestVerifyNamesTheDamagedFile` (snapshot)",
 		"a bit flipped in snapshot, log, history or high-water mark: refused by name, or whole again; failing fsyncs and cut writes stop the node"},
-	{7, "Every on-disk format that was released opens in every later release.", "fixtures of each release", ""},
-	{8, "A killed, paused or cut-off node comes back by itself and catches up.", "`TestTrio…` (cluster)",
+	{7, "Every on-disk format that was released opens in every later release.", "`TestEveryReleasesBackupOpens` (internal/engine), `TestEnvelopeFixtures`, `TestStateFixtures` (cluster)", ""},
+	{8, "A killed, paused or cut-off node comes back by itself and catches up.", "`TestThreeNodes`, `TestSnapshotInstall`, `TestMembershipUnderLoad`, `TestWipedNodeIsRefused` (cluster)",
 		"after every fault all nodes are ready at one index within 60 s, and none ends by itself"},
 	{9, "No request reads or changes another tenant's objects.", "`TestTenantIsolation` (httpapi)", ""},
-	{10, "Replicas are equal.", "`TestMachinesAreDeterministic` (internal/engine)",
+	{10, "Replicas are equal.", "`TestMachinesAreDeterministic`, `TestStatesAreCompared`, `TestANodeThatDiffersIsOutOfService` (internal/engine)",
 		"models with their state, registries, interactions, summaries and keys compared byte by byte at one index, and the nodes' digests"},
 }
 

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -77,6 +78,23 @@ func (h *history) check(model func(register string) porcupine.Model) verdict {
 		}
 	}
 	return v
+}
+
+// dump writes a register's operations as lines of text, for whoever wants to
+// know why there is no order of them.
+func (h *history) dump(path, register string, model porcupine.Model) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s begins with %v; call and end in nanoseconds\n", register, model.Init())
+	for _, op := range h.ops[register] {
+		end := fmt.Sprint(op.Return)
+		if op.Return == forever {
+			end = "unknown"
+		}
+		fmt.Fprintf(&b, "client %d %d %s %s\n", op.ClientId, op.Call, end, model.DescribeOperation(op.Input, op.Output))
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o600)
 }
 
 // withoutUnseen leaves out the writes of text that are not known to have
@@ -176,7 +194,15 @@ func familyModel(initial string) porcupine.Model {
 			return stepFamily(state.(string), input.(familyInput), output.(familyOutput))
 		},
 		DescribeOperation: func(input, output any) string {
-			return fmt.Sprintf("%+v → %+v", input, output)
+			in, out := input.(familyInput), output.(familyOutput)
+			what := fmt.Sprintf("member %d to %s", in.member, in.target)
+			if in.target == 0 {
+				what = fmt.Sprintf("member %d read", in.member)
+			}
+			if !out.known {
+				return what + ", in doubt"
+			}
+			return fmt.Sprintf("%s: %v, was %s, displaced %d", what, out.ok, out.previous, out.demoted)
 		},
 	}
 }

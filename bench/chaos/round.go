@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -143,6 +144,10 @@ func (r *Runner) play(ctx context.Context, s *scene, fault *Fault, rec *Round) e
 	rec.History = s.history.check(model)
 	for _, name := range rec.History.Illegal {
 		s.findings.addf(1, "the history of %s is not linearizable", name)
+		file := filepath.Join(s.dir, fmt.Sprintf("history-%d-%s.txt", s.round, strings.ReplaceAll(name, "/", "-")))
+		if err := s.history.dump(file, name, model(name)); err != nil {
+			return fmt.Errorf("chaos: %w", err)
+		}
 	}
 	if n := s.retryless.Load(); n > 0 {
 		s.findings.addf(0, "%d refusals came without Retry-After", n)

@@ -15,29 +15,31 @@ type Promise struct {
 	Tests  string
 	// Round is what a round of the harness checks of it; empty: nothing.
 	Round string
+	// Faults are those whose rounds check it; none: all.
+	Faults []string
 }
 
 // Promises are those of docs/reliability.md, by number.
 var Promises = []Promise{
 	{1, "Registry writes are linearizable and on a quorum's disks before the 2xx.", "`TestWritesAnywhere`, `TestPartitions`, `TestRestart` (cluster)",
-		"histories of a text and of a family's statuses in three tenants, checked with porcupine"},
+		"histories of a text and of a family's statuses in three tenants, checked with porcupine", nil},
 	{2, "At most one champion per tenant and family at every applied index on every node.", "`TestOneChampionAgainstTheTwin` (internal/catalogue), `TestPromotionsOnThreeNodes` (internal/engine)",
-		"every node's registry looked at all the time, by list and status"},
+		"every node's registry looked at all the time, by list and status", nil},
 	{3, "A write that answers 504 may or may not have landed; the same idempotency key tells which and never applies twice. 503 means that nothing entered the log.",
 		"`TestEndedContext`, `TestNoProgressEndsTheWait`, `TestSentAgain` (cluster), `TestAnswers` (internal/catalogue)",
-		"what is in doubt is sent again with its key; what was refused must not be there"},
+		"what is in doubt is sent again with its key; what was refused must not be there", nil},
 	{4, "An acknowledged outcome is never lost while a quorum's disks survive, and never counted twice.", "`TestKillDuringBulkLoad` (internal/app)",
-		"every outcome of a round sent again must be known; totals and a bandit's counts compared with the clients' ledger, on every node"},
+		"every outcome of a round sent again must be known; totals and a bandit's counts compared with the clients' ledger, on every node", nil},
 	{5, "Scoring never waits for the log, a disk or another node; without a quorum it goes on and says so.", "`TestConcurrentReads` (actors), `TestScoringAllocatesNothing` (internal/engine)",
-		"scores on every node that nobody has taken away: none may fail; without a quorum each says `X-Stale`"},
+		"scores on every node that nobody has taken away: none may fail; without a quorum each says `X-Stale`", nil},
 	{6, "A corrupt file is detected before it is served; the node says which file and what to do.", "`TestDamagedSnapshotIsNotRolledBack`, `TestFlippedBitInTheLog` (cluster), `TestVerifyNamesTheDamagedFile` (snapshot)",
-		"a bit flipped in snapshot, log, history or high-water mark: refused by name, or whole again; failing fsyncs and cut writes stop the node"},
-	{7, "Every on-disk format that was released opens in every later release.", "`TestEveryReleasesBackupOpens` (internal/engine), `TestEnvelopeFixtures`, `TestStateFixtures` (cluster)", ""},
+		"a bit flipped in snapshot, log, history or high-water mark: refused by name, or whole again; failing fsyncs and cut writes stop the node", []string{"bit-flip", "fsync-error", "torn-write"}},
+	{7, "Every on-disk format that was released opens in every later release.", "`TestEveryReleasesBackupOpens` (internal/engine), `TestEnvelopeFixtures`, `TestStateFixtures` (cluster)", "", nil},
 	{8, "A killed, paused or cut-off node comes back by itself and catches up.", "`TestThreeNodes`, `TestSnapshotInstall`, `TestMembershipUnderLoad`, `TestWipedNodeIsRefused` (cluster)",
-		"after every fault all nodes are ready at one index within 60 s, and none ends by itself"},
-	{9, "No request reads or changes another tenant's objects.", "`TestTenantIsolation` (httpapi)", ""},
+		"after every fault all nodes are ready at one index within 60 s, and none ends by itself", nil},
+	{9, "No request reads or changes another tenant's objects.", "`TestTenantIsolation` (httpapi)", "", nil},
 	{10, "Replicas are equal.", "`TestMachinesAreDeterministic`, `TestStatesAreCompared`, `TestANodeThatDiffersIsOutOfService` (internal/engine)",
-		"models with their state, registries, interactions, summaries and keys compared byte by byte at one index, and the nodes' digests"},
+		"models with their state, registries, interactions, summaries and keys compared byte by byte at one index, and the nodes' digests", nil},
 }
 
 // The markers in the page; what is between them is generated.
@@ -133,18 +135,18 @@ func writeRounds(out *bytes.Buffer, rounds []Round) {
 				s.acked, s.doubtful, s.lost, s.duplicated, s.scores, s.lostScores, s.gap, s.converged)
 		}
 	}
-	writePromises(out, &all)
+	writePromises(out, &all, byFault)
 }
 
 // writePromises tells for each promise how often it was checked and what was
 // found.
-func writePromises(out *bytes.Buffer, all *sum) {
+func writePromises(out *bytes.Buffer, all *sum, byFault map[string]*sum) {
 	out.WriteString("\n| | promise | tests | what every round checks | rounds | found |\n|---|---|---|---|---|---|\n")
 	for _, p := range Promises {
 		rounds := ""
 		found := ""
 		if p.Round != "" {
-			rounds = fmt.Sprint(all.rounds)
+			rounds = fmt.Sprint(roundsOf(&p, all, byFault))
 			found = found1(all.findings, p.Number)
 		}
 		fmt.Fprintf(out, "| %d | %s | %s | %s | %s | %s |\n", p.Number, p.Text, p.Tests, p.Round, rounds, found)
@@ -152,6 +154,19 @@ func writePromises(out *bytes.Buffer, all *sum) {
 	if other := found1(all.findings, 0); other != "nothing" {
 		fmt.Fprintf(out, "\nBeside the promises: %s.\n", other)
 	}
+}
+
+// roundsOf counts the rounds that check a promise.
+func roundsOf(p *Promise, all *sum, byFault map[string]*sum) (n int) {
+	if len(p.Faults) == 0 {
+		return all.rounds
+	}
+	for _, name := range p.Faults {
+		if s := byFault[name]; s != nil {
+			n += s.rounds
+		}
+	}
+	return n
 }
 
 // found1 lists the findings about one promise, the same ones once.

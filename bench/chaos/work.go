@@ -394,15 +394,8 @@ func (w *work) promote(ctx context.Context, r *register, worker int, rng *rand.R
 		call := w.history.now()
 		known := refused
 		for {
-			again := w.history.now()
 			a, err := w.do(ctx, w.members[at%size], request, requestTimeout)
 			if err == nil && (a.OK() || a.Status == http.StatusBadRequest) {
-				// The key remembers what was done, not what was refused: an attempt
-				// in doubt may be under way still, and be carried out later.
-				if !a.OK() && known == doubtful {
-					w.history.add(r.tenant+"/family", worker, call, in, familyOutput{demoted: -1}, false)
-					call = again
-				}
 				w.history.add(r.tenant+"/family", worker, call, in, w.transition(r, &a), true)
 				break
 			}

@@ -28,9 +28,6 @@ type Adaptation struct {
 // Adapt resets, pauses or resumes what a model learned of an offer, a category, a
 // channel or of all.
 func (e *Engine) Adapt(ctx context.Context, w Write, id string, body evidence.Body) (Adaptation, Receipt, error) {
-	if _, err := e.Model(w.Principal.TenantID, id); err != nil {
-		return Adaptation{}, Receipt{}, err
-	}
 	r, err := body.Request()
 	if err != nil {
 		return Adaptation{}, Receipt{}, err

@@ -125,17 +125,19 @@ func (m *machine) applyOnce(ctx *entryContext, h *command.Header, payload string
 	m.mu.Lock()
 	value, err := apply(m, ctx, h, payload)
 	m.mu.Unlock()
-	if err != nil {
-		return &reply{value: value, err: err}
-	}
 	if h.IdempotencyKey != "" {
-		body, err := json.Marshal(value)
+		body, encoding := json.Marshal(value)
 		if err != nil {
-			return &reply{err: fmt.Errorf("engine: encode the answer of command kind %d: %w", h.Kind, err)}
+			body, encoding = refusalBody(err, value)
 		}
-		m.catalogue.Answers().Add(&catalogue.Answer{Key: key, Tenant: ordinal, Fingerprint: h.Fingerprint, At: ctx.at, Body: body})
+		if encoding != nil {
+			return &reply{err: fmt.Errorf("engine: encode the answer of command kind %d: %w", h.Kind, encoding)}
+		}
+		if body != nil {
+			m.catalogue.Answers().Add(&catalogue.Answer{Key: key, Tenant: ordinal, Fingerprint: h.Fingerprint, At: ctx.at, Body: body})
+		}
 	}
-	return &reply{value: value}
+	return &reply{value: value, err: err}
 }
 
 // ordinal returns a tenant's number, 0 for the operator's own commands.

@@ -53,23 +53,31 @@ func (e *Engine) CreateModel(ctx context.Context, w Write, f catalogue.ModelFiel
 
 // UpdateModel changes the given fields of a model.
 func (e *Engine) UpdateModel(ctx context.Context, w Write, id string, f catalogue.ModelFields) (*catalogue.Model, Receipt, error) {
+	f.Key, f.ModelType, f.MetricsHistory = nil, nil, nil // of a create alone
 	old, err := e.Model(w.Principal.TenantID, id)
+	if err == nil {
+		err = e.prepareUpdate(old, &f)
+	} else if w.IdempotencyKey != "" {
+		err = nil // the log refuses it, and remembers
+	}
 	if err != nil {
 		return nil, Receipt{}, err
 	}
-	f.Key, f.ModelType, f.MetricsHistory = nil, nil, nil // of a create alone
-	if err := keepSecrets(old, &f); err != nil {
-		return nil, Receipt{}, err
-	}
-	if err := checkUpdate(old, &f); err != nil {
-		return nil, Receipt{}, err
-	}
-	if f.Config != nil {
-		if err := e.checkEndpoint(old.With(&f)); err != nil {
-			return nil, Receipt{}, err
-		}
-	}
 	return do[*catalogue.Model](ctx, e, w.header(command.KindUpdateModel), command.UpdateModel{ID: id, Fields: f, By: w.Principal.actor()})
+}
+
+// prepareUpdate checks a change of a model and puts the stored secrets into it.
+func (e *Engine) prepareUpdate(old *catalogue.Model, f *catalogue.ModelFields) error {
+	if err := keepSecrets(old, f); err != nil {
+		return err
+	}
+	if err := checkUpdate(old, f); err != nil {
+		return err
+	}
+	if f.Config == nil {
+		return nil
+	}
+	return e.checkEndpoint(old.With(f))
 }
 
 // DeleteModel removes a model for good.

@@ -38,10 +38,17 @@ func do[T any](ctx context.Context, e *Engine, h *command.Header, payload any) (
 		return v, receipt, r.err
 	}
 	if r.body != nil {
-		if err := json.Unmarshal(r.body, &v); err != nil {
-			return v, receipt, fmt.Errorf("engine: read the first answer: %w", err)
+		body := r.body
+		beside, refused := asRefusal(body)
+		if refused != nil {
+			body = beside
 		}
-		return v, receipt, nil
+		if body != nil {
+			if err := json.Unmarshal(body, &v); err != nil {
+				return v, receipt, fmt.Errorf("engine: read the first answer: %w", err)
+			}
+		}
+		return v, receipt, refused
 	}
 	v, ok = r.value.(T)
 	if !ok {

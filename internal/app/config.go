@@ -49,6 +49,8 @@ type Config struct {
 	MaxHistoryDays      int64 `env:"PRAETOR_MAX_HISTORY_DAYS" default:"400" placeholder:"N" help:"Days an interaction is kept (${env}; ${default})."`
 	MaxSummaryCustomers int64 `env:"PRAETOR_MAX_SUMMARY_CUSTOMERS" default:"5000000" placeholder:"N" help:"Customers with summaries in memory, per tenant (${env}; ${default})."`
 	MaxAnswerBytes      int64 `env:"PRAETOR_MAX_ANSWER_BYTES" default:"268435456" placeholder:"N" help:"Memory of the answers kept 24 hours for idempotency keys (${env}; ${default})."`
+	MaxAuditEntries     int64 `env:"PRAETOR_MAX_AUDIT_ENTRIES" default:"1000000" placeholder:"N" help:"Entries kept of a tenant's audit log (${env}; ${default})."`
+	MaxAuditDays        int64 `env:"PRAETOR_MAX_AUDIT_DAYS" default:"2557" placeholder:"N" help:"Days an entry of the audit log is kept (${env}; ${default})."`
 	TrainWorkers        int   `env:"PRAETOR_TRAIN_WORKERS" default:"1" placeholder:"N" help:"Trainings at a time on this node (${env}; ${default})."`
 
 	MLWorkerURL   string `env:"ML_WORKER_URL" placeholder:"URL" help:"The ML worker that trains gradient boosted models; none: they cannot be trained here (${env})."`
@@ -103,6 +105,7 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 	cfg.Limits = engine.Limits{
 		MaxHistoryRows: c.MaxHistoryRows, MaxHistoryDays: c.MaxHistoryDays,
 		MaxSummaryCustomers: c.MaxSummaryCustomers, MaxAnswerBytes: c.MaxAnswerBytes,
+		MaxAuditEntries: c.MaxAuditEntries, MaxAuditDays: c.MaxAuditDays,
 	}
 	cfg.Cluster.NodeID, cfg.Cluster.Version = c.NodeID, c.Version
 	cfg.Cluster.Peers = peers

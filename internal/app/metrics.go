@@ -40,6 +40,8 @@ func newCollector(e *engine.Engine) *collector {
 	add(gauge, "idempotency_answers", "Answers kept for idempotency keys.", func(s *engine.Stats) float64 { return float64(s.Answers) })
 	add(gauge, "idempotency_answer_bytes", "Memory of the answers kept for idempotency keys, in bytes.", func(s *engine.Stats) float64 { return float64(s.AnswerBytes) })
 	add(counter, "idempotency_answers_evicted_total", "Answers given up before their 24 hours.", func(s *engine.Stats) float64 { return float64(s.EvictedAnswers) })
+	add(gauge, "audit_entries", "Entries kept of all audit logs.", func(s *engine.Stats) float64 { return float64(s.AuditEntries) })
+	add(counter, "audit_entries_dropped_total", "Entries dropped by the bounds on audit logs, of the tenants there are.", func(s *engine.Stats) float64 { return float64(s.AuditDropped) })
 	add(gauge, "history_disk_bytes", "Size of the history on disk, in bytes.", func(s *engine.Stats) float64 { return float64(s.HistoryBytes) })
 	add(counter, "log_entries_proposed_total", "Log entries this node proposed.", func(s *engine.Stats) float64 { return float64(s.EntriesProposed) })
 	add(counter, "log_commands_proposed_total", "Commands in the log entries this node proposed.", func(s *engine.Stats) float64 { return float64(s.CommandsProposed) })

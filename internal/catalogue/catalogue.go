@@ -29,6 +29,10 @@ type Settings struct {
 	MaxSummaryCustomers int64 `json:"maxSummaryCustomers"`
 	// MaxAnswerBytes bounds the memory of the answers kept for idempotency keys.
 	MaxAnswerBytes int64 `json:"maxAnswerBytes"`
+	// MaxAuditEntries bounds the entries kept of each audit log, 0 the default.
+	MaxAuditEntries int64 `json:"maxAuditEntries,omitempty"`
+	// MaxAuditDays bounds their age in days, 0 the default.
+	MaxAuditDays int64 `json:"maxAuditDays,omitempty"`
 }
 
 // Principal is the owner of a key.
@@ -47,6 +51,7 @@ type Catalogue struct {
 	lastOrdinal uint32 // of the newest tenant
 	sequence    uint64 // numbers entities in the order of their making
 	answers     *Answers
+	audit       auditLog // the operator's
 }
 
 // tenant is one tenant's part.
@@ -58,6 +63,7 @@ type tenant struct {
 	modelKeys    map[string]string // model key → id
 	families     map[string]*family
 	requests     []decision.Time // to the registry, in its window; oldest first
+	audit        auditLog
 	sequence     uint64
 }
 
@@ -76,7 +82,7 @@ type typeRecord struct {
 
 // New returns an empty catalogue.
 func New() *Catalogue {
-	return &Catalogue{tenants: map[string]*tenant{}, answers: newAnswers()}
+	return &Catalogue{tenants: map[string]*tenant{}, answers: newAnswers(), audit: newAuditLog("")}
 }
 
 // Settings returns the replicated settings.
@@ -129,6 +135,7 @@ func (c *Catalogue) CreateTenant(id, name string, at decision.Time) (Tenant, err
 		models:       map[string]*ModelRecord{},
 		modelKeys:    map[string]string{},
 		families:     map[string]*family{},
+		audit:        newAuditLog(id),
 		sequence:     c.next(),
 	}
 	for _, s := range systemOutcomeTypes {
@@ -216,6 +223,14 @@ func (c *Catalogue) Keys(tenantID string, after uint64, limit int) (items []Key,
 	}
 	items, sequences, total = page(t.keys, after, limit, func(k *keyRecord) (Key, uint64) { return k.Key, k.sequence })
 	return items, sequences, total, nil
+}
+
+// Key returns a tenant's key.
+func (c *Catalogue) Key(tenantID, id string) (Key, bool) {
+	if t := c.tenants[tenantID]; t != nil && t.keys[id] != nil {
+		return t.keys[id].Key, true
+	}
+	return Key{}, false
 }
 
 // Principals returns the owner of every key by its hash.

@@ -27,6 +27,7 @@ type document struct {
 	LastOrdinal uint32           `json:"lastOrdinal"`
 	Sequence    uint64           `json:"sequence"`
 	Tenants     []tenantDocument `json:"tenants"`
+	Audit       *auditDocument   `json:"audit,omitempty"`
 }
 
 type tenantDocument struct {
@@ -40,6 +41,7 @@ type tenantDocument struct {
 	Models           []modelDocument  `json:"models"`
 	Families         []familyDocument `json:"families,omitempty"`
 	RegistryRequests []decision.Time  `json:"registryRequests,omitempty"`
+	Audit            *auditDocument   `json:"audit,omitempty"`
 }
 
 type keyDocument struct {
@@ -77,7 +79,7 @@ func (c *Catalogue) AllTenants() []Tenant {
 
 // Capture returns the present state. It copies references only.
 func (c *Catalogue) Capture() *Capture {
-	doc := document{Settings: c.settings, LastOrdinal: c.lastOrdinal, Sequence: c.sequence, Tenants: []tenantDocument{}}
+	doc := document{Settings: c.settings, LastOrdinal: c.lastOrdinal, Sequence: c.sequence, Tenants: []tenantDocument{}, Audit: c.audit.document()}
 	for _, t := range c.sortedTenants() {
 		doc.Tenants = append(doc.Tenants, t.document())
 	}
@@ -95,7 +97,7 @@ func (t *tenant) document() tenantDocument {
 	for _, m := range t.sortedModels() {
 		d.Models = append(d.Models, modelDocument{m.Model, m.Revision, m.Sequence, m.Versions, m.Promotion})
 	}
-	d.Families, d.RegistryRequests = t.familyDocuments(), slices.Clone(t.requests)
+	d.Families, d.RegistryRequests, d.Audit = t.familyDocuments(), slices.Clone(t.requests), t.audit.document()
 	return d
 }
 
@@ -133,6 +135,10 @@ func Restore(registry []byte, answers string) (*Catalogue, error) {
 	c := New()
 	c.lastOrdinal, c.sequence = doc.LastOrdinal, doc.Sequence
 	c.SetSettings(doc.Settings)
+	var err error
+	if c.audit, err = doc.Audit.log(""); err != nil {
+		return nil, fmt.Errorf("catalogue: read the registry: %w", err)
+	}
 	for i := range doc.Tenants {
 		t, err := doc.Tenants[i].tenant()
 		if err == nil && c.tenants[t.ID] != nil {
@@ -180,6 +186,10 @@ func (d *tenantDocument) tenant() (*tenant, error) {
 		return nil, fmt.Errorf("%d requests to the registry, want at most %d", len(d.RegistryRequests), RegistryRequests)
 	}
 	t.requests = d.RegistryRequests
+	var err error
+	if t.audit, err = d.Audit.log(t.ID); err != nil {
+		return nil, err
+	}
 	return t, t.restoreFamilies(d.Families)
 }
 

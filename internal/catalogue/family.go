@@ -142,6 +142,14 @@ func (c *Catalogue) EachChampion(f func(tenantID, family, modelID string)) {
 	}
 }
 
+// ChampionOf returns the id of a family's champion, empty when there is none.
+func (c *Catalogue) ChampionOf(tenantID, family string) string {
+	if t := c.tenants[tenantID]; t != nil {
+		return t.champion(family)
+	}
+	return ""
+}
+
 // champion returns the id of a family's champion, empty when there is none.
 func (t *tenant) champion(name string) string {
 	if f := t.families[name]; f != nil {

@@ -45,6 +45,14 @@ func (c *Catalogue) ResolveOutcome(tenantID, key string) (class decision.Classif
 	return o.class, o.impression, true
 }
 
+// OutcomeType returns a tenant's outcome type.
+func (c *Catalogue) OutcomeType(tenantID, key string) (OutcomeType, bool) {
+	if t := c.tenants[tenantID]; t != nil && t.outcomeTypes[key] != nil {
+		return t.outcomeTypes[key].OutcomeType, true
+	}
+	return OutcomeType{}, false
+}
+
 // OutcomeTypes lists a tenant's outcome types.
 func (c *Catalogue) OutcomeTypes(tenantID string, after uint64, limit int) (items []OutcomeType, sequences []uint64, total int, err error) {
 	t, err := c.tenant(tenantID)

@@ -62,7 +62,7 @@ type Header struct {
 	Kind           Kind
 	Tenant         string
 	RequestID      string
-	KeyID          string // the principal's key; empty for the operator and the engine itself
+	KeyID          string // the principal's key; "operator", or what of the engine itself asks
 	IdempotencyKey string
 	Fingerprint    uint64 // of the request, for the idempotency key
 }

@@ -47,7 +47,7 @@ func typed[T, R any](f func(m *machine, ctx *entryContext, tenant string, c T) (
 		if err != nil {
 			return nil, &decision.Error{Kind: decision.KindInternal, Op: "engine.Apply", Msg: "the command cannot be read", Err: err}
 		}
-		return f(m, ctx, h.Tenant, c)
+		return m.audited(ctx, h, c, func() (any, error) { return f(m, ctx, h.Tenant, c) })
 	}
 }
 
@@ -87,6 +87,7 @@ func applyDeleteTenant(m *machine, ctx *entryContext, _ string, c command.Delete
 	m.refreshTenants()
 	m.refreshKeys()
 	ctx.batch.DropTenant(t.Ordinal)
+	ctx.batch.OnCommit(func() { m.directory.audits.Delete(t.ID) })
 	return nothing{}, nil
 }
 

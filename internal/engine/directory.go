@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"sync"
 	"sync/atomic"
 
 	"github.com/praetor-engine/praetor/actors"
@@ -21,6 +22,7 @@ type directory struct {
 	models     atomic.Pointer[map[string]*modelRuntime]
 	tenants    atomic.Pointer[map[string]catalogue.Tenant]
 	champions  atomic.Pointer[map[familyKey]*modelRuntime]
+	audits     sync.Map // of auditChain, by tenant; "" is the operator
 }
 
 // familyKey names a family of a tenant.
@@ -93,6 +95,7 @@ func (d *directory) clear() {
 	d.models.Store(nil)
 	d.champions.Store(nil)
 	d.tenants.Store(nil)
+	d.audits.Clear()
 }
 
 func (m *machine) refreshTenants() {

@@ -49,6 +49,8 @@ type Limits struct {
 	MaxHistoryDays      int64 // age of interactions, in days
 	MaxSummaryCustomers int64 // customers with summaries in memory
 	MaxAnswerBytes      int64 // memory of the answers to idempotency keys
+	MaxAuditEntries     int64 // entries of the audit log; the operator's own log has the same bounds
+	MaxAuditDays        int64 // their age, in days
 }
 
 // DefaultConfig returns the defaults for a one-node engine in a directory.
@@ -61,6 +63,7 @@ func DefaultConfig(dataDir string) Config {
 		Limits: Limits{
 			MaxHistoryRows: h.MaxRows, MaxHistoryDays: int64(h.MaxAge / day),
 			MaxSummaryCustomers: h.MaxCustomers, MaxAnswerBytes: catalogue.DefaultMaxAnswerBytes,
+			MaxAuditEntries: catalogue.DefaultMaxAuditEntries, MaxAuditDays: catalogue.DefaultMaxAuditDays,
 		},
 		Worker:        mlclient.DefaultConfig("", ""),
 		TrainWorkers:  1,
@@ -75,6 +78,7 @@ func (c *Config) Validate() error {
 	for name, v := range map[string]int64{
 		"MaxHistoryRows": c.Limits.MaxHistoryRows, "MaxHistoryDays": c.Limits.MaxHistoryDays,
 		"MaxSummaryCustomers": c.Limits.MaxSummaryCustomers, "MaxAnswerBytes": c.Limits.MaxAnswerBytes,
+		"MaxAuditEntries": c.Limits.MaxAuditEntries, "MaxAuditDays": c.Limits.MaxAuditDays,
 		"TrainWorkers": int64(c.TrainWorkers),
 	} {
 		if v < 1 {
@@ -221,6 +225,7 @@ func (c *Config) settings(pepper string) catalogue.Settings {
 	return catalogue.Settings{
 		Pepper: pepper, MaxHistoryRows: c.Limits.MaxHistoryRows, MaxHistoryDays: c.Limits.MaxHistoryDays,
 		MaxSummaryCustomers: c.Limits.MaxSummaryCustomers, MaxAnswerBytes: c.Limits.MaxAnswerBytes,
+		MaxAuditEntries: c.Limits.MaxAuditEntries, MaxAuditDays: c.Limits.MaxAuditDays,
 	}
 }
 

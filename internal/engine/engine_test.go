@@ -318,6 +318,9 @@ func wantEqual(t testing.TB, what string, got, want Digest) {
 	if string(g) != string(w) {
 		t.Errorf("%s: interactions %s, want %s", what, g, w)
 	}
+	if got.Registry != want.Registry {
+		t.Errorf("%s: registry and audit chains %s, want %s", what, got.Registry, want.Registry)
+	}
 }
 
 // copyTree copies a directory as a crash would leave it.

@@ -11,7 +11,7 @@ import (
 // header makes the header of a request's command.
 func (w *Write) header(kind command.Kind) *command.Header {
 	return &command.Header{
-		Kind: kind, Tenant: w.Principal.TenantID, RequestID: w.RequestID, KeyID: w.Principal.KeyID,
+		Kind: kind, Tenant: w.Principal.TenantID, RequestID: w.RequestID, KeyID: w.Principal.keyID(),
 		IdempotencyKey: w.IdempotencyKey, Fingerprint: w.Fingerprint,
 	}
 }

@@ -165,6 +165,7 @@ func (m *machine) Restore(src *snapshot.Source) error {
 	}
 	m.refreshTenants()
 	m.refreshKeys()
+	m.refreshAudits()
 	m.directory.setPepper(m.catalogue.Settings().Pepper)
 	return nil
 }

@@ -31,6 +31,8 @@ type Stats struct {
 	AnswerBytes      int64
 	EvictedAnswers   uint64 // went before their 24 hours
 	HistoryBytes     uint64 // on disk
+	AuditEntries     uint64 // kept, of all audit logs
+	AuditDropped     uint64 // dropped by the bounds on audit logs, of the tenants there are
 	JobsRunning      int
 	ReplicaChecks    uint64 // digests of other nodes that were the same as this node's
 	Diverged         bool   // this node's state differs from that of most nodes
@@ -70,6 +72,7 @@ func (e *Engine) Stats() Stats {
 	a := m.catalogue.Answers()
 	m.mu.RUnlock()
 	s.Answers, s.AnswerBytes, s.EvictedAnswers = a.Len(), a.Bytes(), a.Evicted()
+	s.AuditEntries, s.AuditDropped = m.directory.auditFigures()
 	e.jobs.mu.Lock()
 	s.JobsRunning = len(e.jobs.training)
 	e.jobs.mu.Unlock()

@@ -148,7 +148,7 @@ func (d *captureReader) readJob(r *wire.Reader) {
 	j := job{kind: jobKind(min(kind, math.MaxUint8)), space: readUint32(r), from: readID(r), to: readID(r), key: strings.Clone(r.String())}
 	switch {
 	case r.Err() != nil:
-	case j.kind < jobRows || j.kind > jobKey || j.space >= d.im.nextSpace || j.to.Less(j.from):
+	case j.kind < jobRows || j.kind > jobAudit || j.space >= d.im.nextSpace || j.to.Less(j.from):
 		r.Fail("job of kind %d on space %d", kind, j.space)
 	case (j.kind == jobKey) != (j.key != "") || (j.key != "" && j.key[0] != kindState):
 		r.Fail("job of kind %d with key %x", kind, j.key)

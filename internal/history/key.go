@@ -13,6 +13,7 @@ import (
 //	'r' space(4) index(8) seq(4)                      an interaction
 //	'c' space(4) customer hash(8) index(8) seq(4)     an interaction of a customer, no value
 //	's' space(4) model(n) version(8) index(8) seq(4)  a model version's state
+//	'a' space(4) position(8)                          an entry of the audit log
 //
 // A space is one life of a tenant: a tenant that was dropped and comes back gets
 // a new one, so what is left of its former life is never in the way.
@@ -20,6 +21,7 @@ const (
 	kindRow      = 'r'
 	kindCustomer = 'c'
 	kindState    = 's'
+	kindAudit    = 'a'
 
 	rowKeySize      = 1 + 4 + 8 + 4
 	customerKeySize = 1 + 4 + 8 + 8 + 4

@@ -14,7 +14,7 @@ import (
 type job struct {
 	kind     jobKind
 	space    uint32
-	from, to decision.InteractionID // of jobRows, both inclusive
+	from, to decision.InteractionID // of jobRows and, as Index, of jobAudit; both inclusive
 	key      string                 // of jobKey
 }
 
@@ -25,6 +25,7 @@ const (
 	jobRows  jobKind = 1 // a segment's rows and their customers' keys
 	jobSpace jobKind = 2 // everything of a space
 	jobKey   jobKind = 3 // one key
+	jobAudit jobKind = 4 // entries of an audit log, from and to positions
 )
 
 // sweeper removes from disk, in the background, what is dropped. While a capture
@@ -141,7 +142,7 @@ func (w *sweeper) do(j *job) error {
 	case jobRows:
 		err = w.dropRows(b, j)
 	case jobSpace:
-		for _, kind := range []byte{kindRow, kindCustomer, kindState} {
+		for _, kind := range []byte{kindRow, kindCustomer, kindState, kindAudit} {
 			start, end := spaceRange(kind, j.space)
 			if err = b.DeleteRange(start, end, nil); err != nil {
 				break
@@ -149,6 +150,8 @@ func (w *sweeper) do(j *job) error {
 		}
 	case jobKey:
 		err = b.Delete([]byte(j.key), nil)
+	case jobAudit:
+		err = dropAudit(b, j)
 	}
 	if err != nil {
 		return err

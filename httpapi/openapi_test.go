@@ -28,7 +28,10 @@ var parsedSpec = sync.OnceValues(func() (*openapi3.T, error) {
 })
 
 // The tests' library knows no decoder of XML: a document is a string to it.
-func init() { openapi3filter.RegisterBodyDecoder("application/xml", openapi3filter.FileBodyDecoder) }
+func init() {
+	openapi3filter.RegisterBodyDecoder("application/xml", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder(mediaNDJSON, openapi3filter.FileBodyDecoder)
+}
 
 func loadSpec(t testing.TB) *openapi3.T {
 	t.Helper()

@@ -19,6 +19,7 @@ type commandLine struct {
 	Families familiesCommands `cmd:"" help:"List and show the families that models compete in."`
 	Keys     keysCommands     `cmd:"" help:"Create, list and revoke a tenant's API keys."`
 	Tenants  tenantsCommands  `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
+	Audit    auditCommands    `cmd:"" help:"List, verify and export what was changed and by whom."`
 	Cluster  clusterCommands  `cmd:"" help:"Show and change the cluster's members (with the operator's key); make their certificates."`
 	Snapshot snapshotCommands `cmd:"" help:"Inspect and verify snapshots; replay a log."`
 	Version  versionCommand   `cmd:"" help:"Print the version."`

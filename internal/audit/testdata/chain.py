@@ -3,11 +3,14 @@
 
 Run in this folder with Python 3.11:
     python chain.py
+With a file, it checks that as an export in NDJSON instead:
+    python chain.py audit.ndjson
 """
 
 import hashlib
 import json
 import math
+import sys
 
 
 def number(v):
@@ -78,6 +81,22 @@ def chain(entries):
         head = out[-1]["integrityHash"]
     return out
 
+
+def check(path):
+    """Holds every entry of an export against its own hash and the one before."""
+    head, n = None, 0
+    with open(path, encoding="utf-8") as f:
+        for n, line in enumerate(f, 1):
+            e = json.loads(line)
+            if head is not None and e["prevHash"] != head or link(e, e["prevHash"])["integrityHash"] != e["integrityHash"]:
+                sys.exit(f"broken at {e['id']}")
+            head = e["integrityHash"]
+    print(f"intact: {n} entries up to {head}")
+
+
+if len(sys.argv) > 1:
+    check(sys.argv[1])
+    sys.exit()
 
 chains = [
     chain([entry(1, "bank", "2026-03-14T06:00:00.000Z", None, {"b": 1, "a": [True, None, "x"]})]),

@@ -31,9 +31,13 @@ var may = map[string][]string{
 	"internal/experiment": {"internal/decision", "internal/learn", "internal/learn/encode", "internal/wire"},
 	"internal/evolve":     {"internal/decision", "internal/learn/encode"},
 	"internal/audit":      {"internal/decision", "internal/wire"},
-	"snapshot":            {"internal/decision"},
-	"cluster":             {"internal/decision", "internal/wire", "snapshot"},
-	"actors":              {"internal/decision", "internal/evidence", "internal/learn", "internal/learn/types"},
+	// What optimizations of /api/v2 count and learn.
+	"internal/factorial":           {"internal/decision"},
+	"internal/factorial/posterior": {"internal/decision", "internal/factorial", "internal/learn/encode", "internal/wire"},
+	"internal/attribution":         {"internal/decision", "internal/factorial", "internal/wire"},
+	"snapshot":                     {"internal/decision"},
+	"cluster":                      {"internal/decision", "internal/wire", "snapshot"},
+	"actors":                       {"internal/decision", "internal/evidence", "internal/learn", "internal/learn/types"},
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/audit", "internal/catalogue", "internal/command", "internal/decision",
 		"internal/endpoint", "internal/evidence", "internal/evolve", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",

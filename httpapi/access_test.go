@@ -80,9 +80,25 @@ func TestTenantIsolation(t *testing.T) {
 			t.Errorf("%s %s: got %q for another tenant's family, %q for an absent one", tc.method, tc.path, got, want)
 		}
 	}
+	experiment := a.experiment(fmt.Sprintf(`{"key":"secret","name":"n","status":"active","championModelId":%q,"trafficSplit":{"championPct":100}}`, id))
+	for _, tc := range []struct{ method, path, body string }{
+		{get, "/api/v1/experiments/%s", ""},
+		{put, "/api/v1/experiments/%s", `{"name":"x"}`},
+		{remove, "/api/v1/experiments/%s", ""},
+		{get, "/api/v1/experiments/%s/assignment?customerId=c1", ""},
+		{get, "/api/v1/experiments/%s/results", ""},
+	} {
+		theirs := a.must(404, tc.method, fmt.Sprintf(tc.path, experiment), a.stranger, tc.body)
+		absent := a.must(404, tc.method, fmt.Sprintf(tc.path, "absent"), a.stranger, tc.body)
+		if got, want := strings.ReplaceAll(theirs.failure(t).Message, experiment, "X"), strings.ReplaceAll(absent.failure(t).Message, "absent", "X"); got != want {
+			t.Errorf("%s %s: got %q for another tenant's experiment, %q for an absent one", tc.method, tc.path, got, want)
+		}
+	}
+	// Nor may an experiment use another tenant's model.
+	a.must(400, post, "/api/v1/experiments", a.stranger, fmt.Sprintf(`{"key":"k","name":"n","championModelId":%q,"trafficSplit":{"championPct":100}}`, id))
 	a.must(404, get, "/api/v1/jobs/"+job.JobID, a.stranger, "")
 	a.must(404, remove, "/api/v1/jobs/"+job.JobID, a.stranger, "")
-	for _, path := range []string{"/api/v1/algorithm-models", "/api/v1/interaction-history", "/api/v1/jobs", "/api/v1/families", "/api/v1/interaction-summaries?customerId=c1"} {
+	for _, path := range []string{"/api/v1/algorithm-models", "/api/v1/interaction-history", "/api/v1/jobs", "/api/v1/families", "/api/v1/experiments", "/api/v1/interaction-summaries?customerId=c1"} {
 		if r := a.must(200, get, path, a.stranger, ""); !strings.Contains(string(r.body), `"data":[]`) {
 			t.Errorf("%s: another tenant sees %s", path, r.body)
 		}

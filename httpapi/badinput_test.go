@@ -24,7 +24,7 @@ type spoiled struct {
 }
 
 // bodiesTable has the routes that take fields, but the registry's.
-func bodiesTable(id string) []spoiled {
+func bodiesTable(id, experiment string) []spoiled {
 	attributes := func(path string) field { return field{path: path, kind: "object", nullable: true, most: maxRowFields} }
 	text := func(path string) field { return field{path: path, kind: "string", most: maxName} }
 	optional := func(path string) field { return field{path: path, kind: "string", most: maxName, nullable: true} }
@@ -50,6 +50,12 @@ func bodiesTable(id string) []spoiled {
 		attributes("customerAttributes"), attributes("context"), optional("customerId"), {path: "offers", kind: "array", required: true},
 		required("offers[0].id"), optional("offers[0].name"), attributes("offers[0].attributes"),
 	}
+	number := func(path string) field { return field{path: path, kind: "number"} }
+	experimentFields := []field{
+		{path: "description", kind: "string", most: maxDescription}, text("status"), {path: "trafficSplit", kind: "object"}, number("trafficSplit.championPct"),
+		{path: "challengers", kind: "array"}, required("challengers[0].modelId"), {path: "challengers[0].trafficPct", kind: "number", required: true},
+		number("holdoutPercent"), {path: "autoPromote", kind: "boolean"}, number("promoteThreshold"), number("promoteAfterDays"),
+	}
 	return []spoiled{
 		{post, "/api/v1/algorithm-models", `{"key":"new","name":"n","modelType":"scorecard"}`, append([]field{
 			required("key"), required("name"), required("modelType"), {path: "metricsHistory", kind: "array", most: maxArrayItems}}, shared...)},
@@ -70,6 +76,10 @@ func bodiesTable(id string) []spoiled {
 		{post, model + "/score-offer-set", `{"offers":[{"id":"a"}]}`, offers},
 		{post, "/api/v1/families/Card/score", `{}`, scored},
 		{post, "/api/v1/families/Card/score-offer-set", `{"offers":[{"id":"a"}]}`, offers},
+		{post, "/api/v1/experiments", `{"key":"k","name":"n","championModelId":"x","trafficSplit":{"championPct":50},"challengers":[{"modelId":"y","trafficPct":50}]}`,
+			append([]field{required("key"), required("name"), required("championModelId")}, experimentFields...)},
+		{put, "/api/v1/experiments/" + experiment, `{"trafficSplit":{},"challengers":[{"modelId":"y","trafficPct":20}]}`,
+			append([]field{text("key"), text("name"), text("championModelId")}, experimentFields...)},
 		{post, model + "/score-batch", `{"rows":[{}]}`, []field{
 			{path: "rows", kind: "array", required: true}, optional("rows[0].customerId"), attributes("rows[0].attributes")}},
 		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click"}`, outcome},
@@ -136,9 +146,10 @@ func TestEveryFieldIsChecked(t *testing.T) {
 	id := a.create(fmt.Sprintf(scorecardBody, "card"))
 	a.stand(id, "challenger")
 	a.stand(id, "champion")
+	experiment := a.experiment(`{"key":"e","name":"e","championModelId":"`+id+`","trafficSplit":{"championPct":100}}`)
 	before := a.Server.engine.AppliedIndex()
 	covered := map[string]bool{}
-	for _, rt := range bodiesTable(id) {
+	for _, rt := range bodiesTable(id, experiment) {
 		matched, _ := a.match(rt.method, rt.path)
 		covered[matched.method+" "+matched.path] = true
 		a.spoil(rt)
@@ -175,6 +186,17 @@ func TestEveryFieldIsChecked(t *testing.T) {
 		{post, "/api/v1/api-keys", `{"name":"n","role":"operator"}`, "role"},
 		{post, "/api/v1/api-keys", `{"name":"n","role":"viewer","expiresAt":"2001-01-01T00:00:00Z"}`, "expiresAt"},
 		{post, "/api/v1/tenants", `{"name":"n","id":"No Spaces"}`, "id"},
+		{post, "/api/v1/experiments", `{"key":"k","name":"n","championModelId":"` + id + `"}`, "trafficSplit.championPct"},
+		{post, "/api/v1/experiments", `{"key":"k","name":"n","championModelId":"` + id + `","trafficSplit":{"championPct":99.999},"challengers":[{"modelId":"y","trafficPct":0.001}]}`, "trafficSplit.championPct"},
+		{post, "/api/v1/experiments", `{"key":"k","name":"n","championModelId":"` + id + `","challengers":[{"modelId":"` + id + `","trafficPct":20}]}`, "challengers[0].modelId"},
+		{post, "/api/v1/experiments", `{"key":"k","name":"n","championModelId":"` + id + `","status":"paused","trafficSplit":{"championPct":101}}`, "trafficSplit.championPct"},
+		{put, "/api/v1/experiments/" + experiment, `{"key":"other"}`, "key"},
+		{put, "/api/v1/experiments/" + experiment, `{"status":"gone"}`, "status"},
+		{put, "/api/v1/experiments/" + experiment, `{"promoteThreshold":1.5}`, "promoteThreshold"},
+		{put, "/api/v1/experiments/" + experiment, `{"promoteAfterDays":-1}`, "promoteAfterDays"},
+		{put, "/api/v1/experiments/" + experiment, `{"holdoutPercent":100.5}`, "holdoutPercent"},
+		{get, "/api/v1/experiments/" + experiment + "/assignment", "", "customerId"},
+		{get, "/api/v1/experiments/" + experiment + "/assignment?customerId=", "", "customerId"},
 	} {
 		a.wantRefused(tc.method, tc.path, tc.body, tc.at, "rule")
 	}

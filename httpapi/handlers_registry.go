@@ -170,34 +170,3 @@ func (s *Server) getFamily(rq *request) error {
 	}
 	return rq.reply(fasthttp.StatusOK, f)
 }
-
-// scoreFamily is scoreModel with the family's champion, which the answer names.
-func (s *Server) scoreFamily(rq *request) error {
-	explain, err := rq.scoreRequest()
-	if err != nil {
-		return err
-	}
-	sc, err := s.engine.FamilyScorer(rq.tenant(), rq.params[0])
-	if err != nil {
-		return err
-	}
-	rq.out = appendString(append(rq.out, `{"modelId":`...), sc.Model().ID)
-	at := len(rq.out)
-	s.score(rq, &sc, explain)
-	rq.out[at] = ',' // where the score's own object began
-	return nil
-}
-
-// rankForFamily is scoreOfferSet with the family's champion.
-func (s *Server) rankForFamily(rq *request) error {
-	customer, base, err := rq.offerSetBody()
-	if err != nil {
-		return err
-	}
-	sc, err := s.engine.FamilyScorer(rq.tenant(), rq.params[0])
-	if err != nil {
-		return err
-	}
-	s.rank(rq, &sc, customer, base)
-	return nil
-}

@@ -14,6 +14,7 @@ const (
 func (s *Server) apiRoutes() []*route {
 	const models, model = "/api/v1/algorithm-models", "/api/v1/algorithm-models/{id}"
 	const families, family = "/api/v1/families", "/api/v1/families/{family}"
+	const experiments, experiment = "/api/v1/experiments", "/api/v1/experiments/{id}"
 	return []*route{
 		{method: get, path: models, access: viewer, class: ClassRead, strong: true, handle: s.listModels},
 		{method: post, path: models, access: editor, class: ClassWrite, write: true, handle: s.createModel},
@@ -33,6 +34,14 @@ func (s *Server) apiRoutes() []*route {
 		{method: post, path: "/api/v1/models/{id}/registry", access: admin, class: ClassWrite, write: true, handle: s.setRegistry},
 		{method: get, path: families, access: viewer, class: ClassRead, strong: true, handle: s.listFamilies},
 		{method: get, path: family, access: viewer, class: ClassRead, strong: true, handle: s.getFamily},
+
+		{method: get, path: experiments, access: viewer, class: ClassRead, strong: true, handle: s.listExperiments},
+		{method: post, path: experiments, access: editor, class: ClassWrite, write: true, handle: s.createExperiment},
+		{method: get, path: experiment, access: viewer, class: ClassRead, strong: true, handle: s.getExperiment},
+		{method: put, path: experiment, access: editor, class: ClassWrite, write: true, handle: s.updateExperiment},
+		{method: remove, path: experiment, access: editor, class: ClassWrite, write: true, handle: s.deleteExperiment},
+		{method: get, path: experiment + "/assignment", access: viewer, class: ClassScore, hot: true, handle: s.assignment},
+		{method: get, path: experiment + "/results", access: viewer, class: ClassRead, handle: s.experimentResults},
 
 		{method: post, path: model + "/score", access: viewer, class: ClassScore, hot: true, handle: s.scoreModel},
 		{method: post, path: model + "/score-offer-set", access: viewer, class: ClassScore, hot: true, handle: s.scoreOfferSet},

@@ -53,6 +53,8 @@ type Config struct {
 	MaxAuditDays        int64 `env:"PRAETOR_MAX_AUDIT_DAYS" default:"2557" placeholder:"N" help:"Days an entry of the audit log is kept (${env}; ${default})."`
 	TrainWorkers        int   `env:"PRAETOR_TRAIN_WORKERS" default:"1" placeholder:"N" help:"Trainings at a time on this node (${env}; ${default})."`
 
+	ShadowShare float64 `env:"PRAETOR_SHADOW_SHARE" default:"0.02" placeholder:"N" help:"Share, 0 to 1, of the scores of families with an experiment that all its models score, off the response path (${env}; ${default})."`
+
 	MLWorkerURL   string `env:"ML_WORKER_URL" placeholder:"URL" help:"The ML worker that trains gradient boosted models; none: they cannot be trained here (${env})."`
 	MLWorkerToken string `env:"ML_WORKER_TOKEN" placeholder:"TOKEN" help:"The ML worker's token (${env})."`
 
@@ -100,7 +102,7 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 		return cfg, err
 	}
 	cfg.OperatorKey = operatorKey
-	cfg.TrainWorkers = c.TrainWorkers
+	cfg.TrainWorkers, cfg.ShadowShare = c.TrainWorkers, c.ShadowShare
 	cfg.Worker = mlclient.DefaultConfig(c.MLWorkerURL, c.MLWorkerToken)
 	cfg.Limits = engine.Limits{
 		MaxHistoryRows: c.MaxHistoryRows, MaxHistoryDays: c.MaxHistoryDays,

@@ -50,6 +50,14 @@ func newCollector(e *engine.Engine) *collector {
 	add(gauge, "replica_diverged", "1 when this node's state differs from that of most nodes: it is out of service.", func(s *engine.Stats) float64 { return bit(s.Diverged) })
 	add(counter, "endpoint_queries_total", "Scores asked of the endpoints of external models.", func(s *engine.Stats) float64 { return float64(s.EndpointCalls) })
 	add(counter, "endpoint_degraded_total", "Scores of external models answered with a fallback.", func(s *engine.Stats) float64 { return float64(s.DegradedScores) })
+	add(gauge, "experiments_active", "Active experiments.", func(s *engine.Stats) float64 { return float64(s.Experiments) })
+	add(gauge, "experiment_customers", "Customers assigned in running experiments.", func(s *engine.Stats) float64 { return float64(s.ExperimentCustomers) })
+	add(gauge, "experiment_kept_customers", "Customers who keep a variant after a change of the split.", func(s *engine.Stats) float64 { return float64(s.ExperimentKept) })
+	add(gauge, "experiment_overflow_customers", "Customers of running experiments for whom there was no room.", func(s *engine.Stats) float64 { return float64(s.ExperimentOverflow) })
+	add(counter, "experiment_fallbacks_total", "Scores that the champion gave for a challenger that could not.", func(s *engine.Stats) float64 { return float64(s.ExperimentFallbacks) })
+	add(counter, "experiment_promotions_total", "Winners of experiments that this node promoted.", func(s *engine.Stats) float64 { return float64(s.ExperimentPromotions) })
+	add(counter, "shadow_scored_total", "Requests scored by all models of an experiment, off the response path.", func(s *engine.Stats) float64 { return float64(s.ShadowScored) })
+	add(counter, "shadow_dropped_total", "Requests that were to be scored so and found no room.", func(s *engine.Stats) float64 { return float64(s.ShadowDropped) })
 	return c
 }
 

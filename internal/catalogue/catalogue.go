@@ -62,7 +62,9 @@ type tenant struct {
 	models       map[string]*ModelRecord
 	modelKeys    map[string]string // model key → id
 	families     map[string]*family
-	requests     []decision.Time // to the registry, in its window; oldest first
+	experiments  map[string]*experimentRecord
+	active       []*experimentRecord // the active ones, oldest first
+	requests     []decision.Time     // to the registry, in its window; oldest first
 	audit        auditLog
 	sequence     uint64
 }

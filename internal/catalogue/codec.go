@@ -15,9 +15,10 @@ import (
 // Capture is the catalogue as of one log index. Its entities are shared with
 // the live catalogue, which replaces but never changes them.
 type Capture struct {
-	doc     document
-	answers []*Answer
-	evicted uint64
+	doc         document
+	experiments []capturedExperiment
+	answers     []*Answer
+	evicted     uint64
 }
 
 // document is the catalogue's form in a snapshot: everything in a fixed order,
@@ -83,7 +84,7 @@ func (c *Catalogue) Capture() *Capture {
 	for _, t := range c.sortedTenants() {
 		doc.Tenants = append(doc.Tenants, t.document())
 	}
-	return &Capture{doc: doc, answers: c.answers.kept(), evicted: c.answers.Evicted()}
+	return &Capture{doc: doc, experiments: c.captureExperiments(), answers: c.answers.kept(), evicted: c.answers.Evicted()}
 }
 
 func (t *tenant) document() tenantDocument {

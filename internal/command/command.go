@@ -41,6 +41,12 @@ const (
 	KindCheck  Kind = 20
 	KindReport Kind = 21
 	KindAdapt  Kind = 22
+
+	KindCreateExperiment  Kind = 24
+	KindUpdateExperiment  Kind = 25
+	KindDeleteExperiment  Kind = 26
+	KindAssignCustomers   Kind = 27
+	KindPromoteChallenger Kind = 28
 )
 
 // Level is the newest level of commands that this build can apply. A build that

@@ -37,6 +37,11 @@ func init() {
 		command.KindReport:            typed(applyReport),
 		command.KindAdapt:             typed(applyAdapt),
 		command.KindTransition:        typed(applyTransition),
+		command.KindCreateExperiment:  typed(applyCreateExperiment),
+		command.KindUpdateExperiment:  typed(applyUpdateExperiment),
+		command.KindDeleteExperiment:  typed(applyDeleteExperiment),
+		command.KindAssignCustomers:   typed(applyAssignCustomers),
+		command.KindPromoteChallenger: applyPromoteChallenger,
 	}
 }
 
@@ -184,6 +189,7 @@ func applyUpdateModel(m *machine, ctx *entryContext, tenant string, c command.Up
 	if err != nil {
 		return nil, err
 	}
+	m.settleExperiments(ctx, tenant)
 	defer m.refreshChampions()
 	if !c.Fields.Relearns() {
 		mr.record.Store(rec)
@@ -199,9 +205,15 @@ func applyUpdateModel(m *machine, ctx *entryContext, tenant string, c command.Up
 }
 
 func applyDeleteModel(m *machine, ctx *entryContext, tenant string, c command.DeleteModel) (nothing, error) {
+	if !c.Force {
+		if err := m.checkUnused(tenant, c.ID); err != nil {
+			return nothing{}, err
+		}
+	}
 	if _, err := m.catalogue.DeleteModel(tenant, c.ID, actorOr(c.By), ctx.at); err != nil {
 		return nothing{}, err
 	}
+	m.settleExperiments(ctx, tenant)
 	m.refreshChampions()
 	m.retire(ctx, m.tenants[tenant], c.ID)
 	return nothing{}, nil

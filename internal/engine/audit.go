@@ -31,6 +31,7 @@ const (
 	auditOutcomeType = "outcomeType"
 	auditTenant      = "tenant"
 	auditSettings    = "settings"
+	auditExperiment  = "experiment"
 )
 
 // auditedEntity is a kind of thing that the audit log is about.
@@ -47,6 +48,7 @@ var (
 	auditedOutcomeTypes = &auditedEntity{auditOutcomeType, viewOutcomeType}
 	auditedTenants      = &auditedEntity{auditTenant, viewTenant}
 	auditedSettings     = &auditedEntity{auditSettings, viewSettings}
+	auditedExperiments  = &auditedEntity{auditExperiment, viewExperiment}
 )
 
 // auditRule says what a kind of command leaves in the audit log.
@@ -58,6 +60,8 @@ type auditRule struct {
 	// also returns another entity that the command may change, and the action of
 	// its entry; an entry is written when it was changed.
 	also func(m *machine, tenant string, command any) (id, action string)
+	// settles: the command may complete experiments; each that it does has an entry.
+	settles bool
 	// claimed returns who the client says it was; empty: the key's name.
 	claimed func(command any) string
 	// told returns members that the entry has beside what was changed.
@@ -80,14 +84,19 @@ func init() {
 		command.KindDeleteOutcomeType: audits("delete", auditedOutcomeTypes, func(c command.DeleteOutcomeType) string { return c.Key }),
 		command.KindCreateModel:       audits("create", auditedModels, func(c command.CreateModel) string { return c.ID }).telling(tellCreated),
 		command.KindImportModel:       audits("import", auditedModels, func(c command.ImportModel) string { return c.ID }).telling(tellImported),
-		command.KindUpdateModel:       audits("update", auditedModels, func(c command.UpdateModel) string { return c.ID }).telling(tellUpdated),
-		command.KindDeleteModel:       audits("delete", auditedModels, func(c command.DeleteModel) string { return c.ID }),
+		command.KindUpdateModel:       audits("update", auditedModels, func(c command.UpdateModel) string { return c.ID }).telling(tellUpdated).settling(),
+		command.KindDeleteModel:       audits("delete", auditedModels, func(c command.DeleteModel) string { return c.ID }).settling(),
 		command.KindInstallTraining:   audits("train", auditedModels, func(c command.InstallTraining) string { return c.ID }),
 		command.KindResetLearning:     audits("reset-learning", auditedModels, func(c command.ModelRef) string { return c.ID }),
 		command.KindRestoreVersion:    audits("restore", auditedModels, func(c command.RestoreVersion) string { return c.ID }).telling(tellRestored),
 		command.KindAdapt:             audits("reset-offer", auditedModels, func(c command.Adapt) string { return c.ID }).telling(tellAdapted),
 		command.KindTransition: audits("transition", auditedModels, func(c command.Transition) string { return c.ID }).
-			telling(tellTransition).claiming(func(c any) string { return c.(command.Transition).Transition.Actor }).displacing(displaced),
+			telling(tellTransition).claiming(func(c any) string { return c.(command.Transition).Transition.Actor }).displacing(displaced).settling(),
+		command.KindCreateExperiment: audits("create", auditedExperiments, func(c command.CreateExperiment) string { return c.ID }),
+		command.KindUpdateExperiment: audits("update", auditedExperiments, func(c command.UpdateExperiment) string { return c.ID }),
+		command.KindDeleteExperiment: audits("delete", auditedExperiments, func(c command.ExperimentRef) string { return c.ID }),
+		command.KindPromoteChallenger: audits("promote", auditedExperiments, func(c command.PromoteChallenger) string { return c.ID }).
+			claiming(func(c any) string { return c.(command.PromoteChallenger).Transition.Actor }),
 	}
 }
 
@@ -108,6 +117,11 @@ func (r *auditRule) claiming(f func(command any) string) *auditRule {
 
 func (r *auditRule) displacing(f func(m *machine, tenant string, command any) (id, action string)) *auditRule {
 	r.also = f
+	return r
+}
+
+func (r *auditRule) settling() *auditRule {
+	r.settles = true
 	return r
 }
 
@@ -152,6 +166,7 @@ func (m *machine) audited(ctx *entryContext, h *command.Header, c any, apply fun
 			otherBefore = m.auditView(rule.entity, h.Tenant, other)
 		}
 	}
+	running := m.runningExperiments(ctx, rule, h.Tenant)
 	result, err := apply()
 	if err != nil {
 		return result, err
@@ -175,8 +190,33 @@ func (m *machine) audited(ctx *entryContext, h *command.Header, c any, apply fun
 			write(otherAction, other, otherBefore, after, nil)
 		}
 	}
+	for _, x := range running {
+		if after := m.auditView(auditedExperiments, h.Tenant, x.id); differ(x.before, after) {
+			m.writeAudit(ctx, h, &audit.Entry{
+				Action: "complete", EntityType: auditExperiment, EntityID: x.id, EntityName: after.name, Actor: actor,
+			}, x.before, after, nil)
+		}
+	}
 	write(rule.action, id, before, m.auditView(rule.entity, h.Tenant, id), told)
 	return result, nil
+}
+
+// runningExperiment is an experiment before a command that may complete it.
+type runningExperiment struct {
+	id     string
+	before auditView
+}
+
+func (m *machine) runningExperiments(ctx *entryContext, rule *auditRule, tenant string) (all []runningExperiment) {
+	if !rule.settles {
+		return nil
+	}
+	for _, id := range m.catalogue.RunningExperiments(tenant) {
+		if id != ctx.promoting {
+			all = append(all, runningExperiment{id, m.auditView(auditedExperiments, tenant, id)})
+		}
+	}
+	return all
 }
 
 // writeAudit chains the entry and stores it with the log entry.
@@ -282,6 +322,18 @@ func viewModel(m *machine, tenant, id string) (string, any) {
 		MetricsHistory *struct{} `json:"metricsHistory,omitempty"`
 		UpdatedAt      *struct{} `json:"updatedAt,omitempty"`
 	}{Model: Shown(&rec.Model)}
+}
+
+// viewExperiment leaves out the time, which the entry has.
+func viewExperiment(m *machine, tenant, id string) (string, any) {
+	x, err := m.catalogue.Experiment(tenant, id)
+	if err != nil {
+		return "", nil
+	}
+	return x.Name, struct {
+		catalogue.Experiment
+		UpdatedAt *struct{} `json:"updatedAt,omitempty"`
+	}{Experiment: *x}
 }
 
 func viewKey(m *machine, tenant, id string) (string, any) {

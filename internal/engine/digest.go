@@ -49,7 +49,11 @@ func (p *pendingDigest) wait(ctx context.Context) (Digest, error) {
 	if err != nil {
 		return d, err
 	}
-	d.Registry = fingerprint(registry)
+	experiments, err := p.catalogue.AppendExperimentsDigest(nil)
+	if err != nil {
+		return d, err
+	}
+	d.Registry = fingerprint(registry, experiments)
 	for _, c := range p.models {
 		select {
 		case captured := <-c.state:

@@ -23,6 +23,8 @@ type directory struct {
 	tenants    atomic.Pointer[map[string]catalogue.Tenant]
 	champions  atomic.Pointer[map[familyKey]*modelRuntime]
 	audits     sync.Map // of auditChain, by tenant; "" is the operator
+
+	experiments atomic.Pointer[running]
 }
 
 // familyKey names a family of a tenant.
@@ -94,6 +96,7 @@ func (d *directory) clear() {
 	d.principals.Store(nil)
 	d.models.Store(nil)
 	d.champions.Store(nil)
+	d.experiments.Store(nil)
 	d.tenants.Store(nil)
 	d.audits.Clear()
 }
@@ -106,13 +109,15 @@ func (m *machine) refreshTenants() {
 	m.directory.tenants.Store(&next)
 }
 
-// refreshChampions publishes who is champion as the catalogue has it.
+// refreshChampions publishes who is champion, and the experiments that this may
+// have ended, as the catalogue has it.
 func (m *machine) refreshChampions() {
 	next := map[familyKey]*modelRuntime{}
 	m.catalogue.EachChampion(func(tenantID, family, modelID string) {
 		next[familyKey{tenantID, family}] = m.tenants[tenantID].models[modelID]
 	})
 	m.directory.champions.Store(&next)
+	m.refreshExperiments()
 }
 
 func (m *machine) refreshKeys() {

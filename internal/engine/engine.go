@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -41,6 +42,9 @@ type Config struct {
 	// Endpoints are the rules of calls to the endpoints of models of type
 	// external_endpoint.
 	Endpoints endpoint.Options
+	// ShadowShare is the share of the scores of families with an experiment that all
+	// its models score, in [0, 1].
+	ShadowShare float64
 }
 
 // Limits bound what is kept. All are per tenant but MaxAnswerBytes.
@@ -68,6 +72,7 @@ func DefaultConfig(dataDir string) Config {
 		Worker:        mlclient.DefaultConfig("", ""),
 		TrainWorkers:  1,
 		CheckInterval: DefaultCheckInterval,
+		ShadowShare:   DefaultShadowShare,
 	}
 }
 
@@ -87,6 +92,9 @@ func (c *Config) Validate() error {
 	}
 	if c.CheckInterval <= 0 {
 		errs = append(errs, fmt.Errorf("engine: CheckInterval must be above 0, got %v", c.CheckInterval))
+	}
+	if !(c.ShadowShare >= 0 && c.ShadowShare <= 1) {
+		errs = append(errs, fmt.Errorf("engine: ShadowShare must be 0 to 1, got %v", c.ShadowShare))
 	}
 	if n := len(c.OperatorKey); n > 0 && n < minOperatorKey {
 		errs = append(errs, fmt.Errorf("engine: the operator key must have at least %d characters, got %d", minOperatorKey, n))
@@ -111,6 +119,10 @@ type Engine struct {
 	worker    *mlclient.Client
 	endpoints *endpoints
 	faults    faultCounter
+	shadow    *shadow
+
+	fallbacks  atomic.Uint64 // scores of challengers that the champion gave
+	promotions atomic.Uint64 // of winners of experiments, proposed by this node
 
 	stop    context.CancelFunc // of the background work
 	working sync.WaitGroup
@@ -143,6 +155,8 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	}
 	e := &Engine{config: config, log: log, worker: worker, endpoints: endpoints, operator: newOperator(config.OperatorKey)}
 	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)
+	e.shadow = newShadow(e, config.ShadowShare)
+	e.machine.shadow = e.shadow
 	e.jobs = newJobs(config.TrainWorkers)
 	e.reports = newReports()
 	e.checker = newChecker(e)
@@ -157,6 +171,10 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.working.Go(func() { e.checker.run(ctx, config.CheckInterval) })
 	retrainer := &retrainer{engine: e, tried: map[string]time.Time{}}
 	e.working.Go(func() { retrainer.run(ctx) })
+	reporter := &reporter{engine: e}
+	e.working.Go(func() { reporter.run(ctx) })
+	e.working.Go(func() { e.promoteWinners(ctx) })
+	e.working.Go(func() { e.shadow.run(ctx) })
 	return e, nil
 }
 

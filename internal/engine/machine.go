@@ -29,6 +29,7 @@ type machine struct {
 	directory directory // reads are safe from any goroutine
 	tenants   map[string]*tenantRuntime
 	onCheck   *checker // nil in a replay
+	shadow    *shadow  // nil in a replay
 	log       zerolog.Logger
 }
 
@@ -64,6 +65,9 @@ type entryContext struct {
 	batch   *history.Batch
 	pending *actors.Pending
 	tenants []*tenantRuntime // those with outcomes in this entry
+	// promoting is the experiment that promotes its winner: the audit log has its end
+	// in the entry of that.
+	promoting string
 }
 
 // Apply applies one log entry; a storage error ends the process (see halt).

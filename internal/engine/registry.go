@@ -141,6 +141,7 @@ func applyTransition(m *machine, ctx *entryContext, tenant string, c command.Tra
 		s.DemotedChampionID = d.ID
 	}
 	models[c.ID].record.Store(done.After)
+	m.settleExperiments(ctx, tenant)
 	m.refreshChampions()
 	s.PreviousStatus, s.NewStatus = done.Before.RegistryStatus, done.After.RegistryStatus
 	return s, nil
@@ -168,14 +169,4 @@ func (e *Engine) Family(tenant, name string) (catalogue.FamilyDetail, error) {
 	e.machine.mu.RLock()
 	defer e.machine.mu.RUnlock()
 	return e.machine.catalogue.Family(tenant, name)
-}
-
-// FamilyScorer finds the champion of a family, to score with it. Like Scorer it
-// takes no lock and does not allocate.
-func (e *Engine) FamilyScorer(tenant, family string) (Scorer, error) {
-	mr, err := e.machine.directory.champion(tenant, family)
-	if err != nil {
-		return Scorer{}, err
-	}
-	return e.scorerOf(mr)
 }

@@ -34,7 +34,7 @@ func (n *node) points(key, family string, points int) *catalogue.Model {
 
 // deciding returns the score of a family's champion.
 func (n *node) deciding(family string) (float64, error) {
-	s, err := n.FamilyScorer(n.tenant, family)
+	s, err := n.FamilyScorer(n.tenant, family, "", now())
 	if err != nil {
 		return 0, err
 	}
@@ -415,7 +415,7 @@ func TestFamilyScorerAllocatesNothing(t *testing.T) {
 	m := n.points("m", "cards", 7)
 	n.stand(m.ID, decision.RegistryChallenger)
 	n.stand(m.ID, decision.RegistryChampion)
-	if got := testing.AllocsPerRun(1000, func() { _, _ = n.FamilyScorer("t1", "cards") }); got != 0 {
+	if got := testing.AllocsPerRun(1000, func() { _, _ = n.FamilyScorer("t1", "cards", "", 0) }); got != 0 {
 		t.Errorf("%v allocations to find a champion, want 0", got)
 	}
 }
@@ -439,7 +439,7 @@ func BenchmarkFindScorer(b *testing.B) {
 	b.Run("by=family", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = n.FamilyScorer("t1", m.Family)
+			_, _ = n.FamilyScorer("t1", m.Family, "c1", 0)
 		}
 	})
 }

@@ -23,6 +23,11 @@ type Scorer struct {
 	tenantID  string
 	ordinal   uint32 // of the tenant
 
+	// Variant and ExperimentID name what decided for the model, in an active
+	// experiment of its family; else they are empty.
+	Variant, ExperimentID string
+	running               *experimentRuntime // to score by its other models too; nil: none
+
 	// RequestID is told to the endpoint of a model that another system scores
 	// for.
 	RequestID string

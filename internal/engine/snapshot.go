@@ -2,8 +2,10 @@ package engine
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -18,11 +20,12 @@ import (
 
 // The sections of a snapshot.
 const (
-	sectionRegistry  = "registry"  // JSON: package catalogue
-	sectionAnswers   = "answers"   // package catalogue
-	sectionModels    = "models"    // below
-	sectionSummaries = "summaries" // package history
-	dirHistory       = "history"   // a checkpoint of the history's database
+	sectionRegistry    = "registry"    // JSON: package catalogue
+	sectionExperiments = "experiments" // package catalogue; snapshots before experiments have none
+	sectionAnswers     = "answers"     // package catalogue
+	sectionModels      = "models"      // below
+	sectionSummaries   = "summaries"   // package history
+	dirHistory         = "history"     // a checkpoint of the history's database
 )
 
 // The models' section: a version byte, a count, then per model its id, a byte
@@ -78,11 +81,16 @@ func (c *machineCapture) Persist(w *snapshot.Writer) error {
 	if err != nil {
 		return err
 	}
+	experiments, err := c.catalogue.AppendExperiments(nil)
+	if err != nil {
+		return err
+	}
 	for _, s := range []struct {
 		name  string
 		write func(io.Writer) error
 	}{
 		{sectionRegistry, func(w io.Writer) error { _, err := w.Write(registry); return err }},
+		{sectionExperiments, func(w io.Writer) error { _, err := w.Write(experiments); return err }},
 		{sectionAnswers, func(w io.Writer) error { _, err := w.Write(c.catalogue.AppendAnswers(nil)); return err }},
 		{sectionModels, c.writeModels},
 		{sectionSummaries, c.history.Encode},
@@ -205,8 +213,15 @@ func (m *machine) restoreCatalogue(src *snapshot.Source) error {
 	if err != nil {
 		return err
 	}
+	experiments, err := readSection(src, sectionExperiments)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	c, err := catalogue.Restore([]byte(registry), answers)
 	if err != nil {
+		return err
+	}
+	if err := c.RestoreExperiments(experiments); err != nil {
 		return err
 	}
 	m.mu.Lock()

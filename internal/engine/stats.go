@@ -38,6 +38,15 @@ type Stats struct {
 	Diverged         bool   // this node's state differs from that of most nodes
 	EndpointCalls    uint64 // queries to the endpoints of models
 	DegradedScores   uint64 // of these, answered with a fallback
+
+	Experiments          int    // active
+	ExperimentCustomers  int    // assigned in running experiments
+	ExperimentKept       int    // of these, who keep a variant of an earlier split
+	ExperimentOverflow   uint64 // customers of running experiments for whom there was no room
+	ExperimentFallbacks  uint64 // scores of challengers that the champion gave
+	ExperimentPromotions uint64 // winners that this node, leading, promoted
+	ShadowScored         uint64 // requests scored by all models of an experiment
+	ShadowDropped        uint64 // requests that were to be, and for which there was no room
 }
 
 // Stats returns the present figures. It is for a scrape, not for a hot path.
@@ -69,8 +78,11 @@ func (e *Engine) Stats() Stats {
 		s.Champions = len(*all)
 	}
 	m.mu.RLock()
-	a := m.catalogue.Answers()
+	a, x := m.catalogue.Answers(), m.catalogue.ExperimentTotals()
 	m.mu.RUnlock()
+	s.ExperimentFallbacks, s.ExperimentPromotions = e.fallbacks.Load(), e.promotions.Load()
+	s.ShadowScored, s.ShadowDropped = e.shadow.scored.Load(), e.shadow.dropped.Load()
+	s.Experiments, s.ExperimentCustomers, s.ExperimentKept, s.ExperimentOverflow = x.Active, x.Customers, x.Kept, x.Dropped
 	s.Answers, s.AnswerBytes, s.EvictedAnswers = a.Len(), a.Bytes(), a.Evicted()
 	s.AuditEntries, s.AuditDropped = m.directory.auditFigures()
 	e.jobs.mu.Lock()

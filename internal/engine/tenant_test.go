@@ -46,7 +46,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 			return err
 		},
 		"Family":         func() error { _, err := n.Family("t2", m.Family); return err },
-		"FamilyScorer":   func() error { _, err := n.FamilyScorer("t2", m.Family); return err },
+		"FamilyScorer":   func() error { _, err := n.FamilyScorer("t2", m.Family, "c1", now()); return err },
 		"Scorer":         func() error { _, err := n.Scorer("t2", m.ID); return err },
 		"UpdateModel":    func() error { _, _, err := n.UpdateModel(ctx, w, m.ID, f); return err },
 		"DeleteModel":    func() error { _, err := n.DeleteModel(ctx, w, m.ID, true); return err },

@@ -87,6 +87,7 @@ func (p *Plan) WithKept(k *Kept) *Plan {
 // Assignment is what a customer gets.
 type Assignment struct {
 	Variant *Variant
+	Index   int // of the variant in Variants
 	Bucket  int
 	Hash    uint64 // for Seen
 	// Kept tells that the customer keeps the variant of an earlier split.
@@ -104,12 +105,13 @@ func (p *Plan) Assign(customerID string, at int64) Assignment {
 
 func (p *Plan) assign(hash uint64, at int64) Assignment {
 	bucket := int(hash % Buckets)
-	a := Assignment{Variant: &p.Variants[p.of[bucket]], Bucket: bucket, Hash: hash, Settled: !p.moved[bucket]}
+	index := int(p.of[bucket])
+	a := Assignment{Variant: &p.Variants[index], Index: index, Bucket: bucket, Hash: hash, Settled: !p.moved[bucket]}
 	if name, ok := p.kept.variant(hash, at); ok {
 		for i := range p.Variants {
 			if p.Variants[i].Name == name {
 				a.Kept = a.Variant != &p.Variants[i]
-				a.Variant = &p.Variants[i]
+				a.Variant, a.Index = &p.Variants[i], i
 				break
 			}
 		}

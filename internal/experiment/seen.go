@@ -27,15 +27,17 @@ const (
 	seenWindow = 8
 )
 
-// Add remembers a customer; one for whom there is no room is counted.
-func (s *Seen) Add(hash uint64) {
+// Add remembers a customer and reports whether it is a new one; one for whom there
+// is no room is counted and is none.
+func (s *Seen) Add(hash uint64) (fresh bool) {
 	hash = max(hash, 1) // 0 is a free slot
 	for i := range s.levels {
-		if s.level(i).add(hash) {
-			return
+		if known, fresh := s.level(i).add(hash); known {
+			return fresh
 		}
 	}
 	s.overflow.Add(1)
+	return false
 }
 
 // Overflow returns how often there was no room.
@@ -52,8 +54,8 @@ func (s *Seen) level(i int) seenLevel {
 	return *s.levels[i].Load()
 }
 
-// add reports whether the hash is in the table now.
-func (l seenLevel) add(hash uint64) bool {
+// add reports whether the hash is in the table now, and whether this put it there.
+func (l seenLevel) add(hash uint64) (known, fresh bool) {
 	mask := uint64(len(l) - 1)
 	// The finaliser of SplitMix64, so that windows do not depend on how well the
 	// low bits of the hash are mixed.
@@ -63,13 +65,13 @@ func (l seenLevel) add(hash uint64) bool {
 		slot := &l[(at+i)&mask]
 		had := slot.Load()
 		if had == 0 && slot.CompareAndSwap(0, hash) {
-			return true
+			return true, true
 		}
 		if had == hash || had == 0 && slot.Load() == hash {
-			return true
+			return true, false
 		}
 	}
-	return false
+	return false, false
 }
 
 // Hashes returns the customers' hashes, ascending; what is added meanwhile may be
@@ -86,6 +88,40 @@ func (s *Seen) Hashes() []uint64 {
 				all = append(all, h)
 			}
 		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Fresh has the customers who are to be told to the other nodes. Any number of
+// goroutines may push, and none waits for another: a stack that is only ever
+// taken whole (R. K. Treiber). The zero Fresh is empty.
+type Fresh struct{ top atomic.Pointer[freshCustomer] }
+
+type freshCustomer struct {
+	hash uint64
+	next *freshCustomer
+}
+
+// Push adds a customer.
+func (f *Fresh) Push(hash uint64) {
+	c := &freshCustomer{hash: hash}
+	for {
+		c.next = f.top.Load()
+		if f.top.CompareAndSwap(c.next, c) {
+			return
+		}
+	}
+}
+
+// Empty reports whether there is none.
+func (f *Fresh) Empty() bool { return f.top.Load() == nil }
+
+// Take returns the customers there are, ascending, and leaves none.
+func (f *Fresh) Take() []uint64 {
+	var all []uint64
+	for c := f.top.Swap(nil); c != nil; c = c.next {
+		all = append(all, c.hash)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

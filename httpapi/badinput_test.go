@@ -146,7 +146,7 @@ func TestEveryFieldIsChecked(t *testing.T) {
 	id := a.create(fmt.Sprintf(scorecardBody, "card"))
 	a.stand(id, "challenger")
 	a.stand(id, "champion")
-	experiment := a.experiment(`{"key":"e","name":"e","championModelId":"`+id+`","trafficSplit":{"championPct":100}}`)
+	experiment := a.experiment(`{"key":"e","name":"e","championModelId":"` + id + `","trafficSplit":{"championPct":100}}`)
 	before := a.Server.engine.AppliedIndex()
 	covered := map[string]bool{}
 	for _, rt := range bodiesTable(id, experiment) {

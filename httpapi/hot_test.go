@@ -60,6 +60,27 @@ func TestScoreAllocs(t *testing.T) {
 	a.stand(id, "challenger")
 	a.stand(id, "champion")
 	rq.params[0] = "Card"
+	a.wantFamilyAllocs(t, rq, "by the family")
+	x := a.experiment(fmt.Sprintf(`{"key":"x","name":"x","status":"active","championModelId":%q,"trafficSplit":{"championPct":100}}`, id))
+	a.wantFamilyAllocs(t, rq, "in an experiment")
+	rq.params[0] = x
+	rq.query.Parse("customerId=c1")
+	run := func() {
+		rq.out = rq.out[:0]
+		if err := a.assignment(rq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run()
+	if n := testing.AllocsPerRun(200, run); n != 0 {
+		t.Errorf("an assignment: got %v allocations, want 0", n)
+	}
+}
+
+// wantFamilyAllocs wants no allocation of the family's routes for a customer who
+// was there before.
+func (a *api) wantFamilyAllocs(t *testing.T, rq *request, what string) {
+	t.Helper()
 	for name, tc := range map[string]struct {
 		body   string
 		handle handler
@@ -74,7 +95,7 @@ func TestScoreAllocs(t *testing.T) {
 		}
 		run()
 		if n := testing.AllocsPerRun(200, run); n != 0 {
-			t.Errorf("a %s by the family: got %v allocations, want 0", name, n)
+			t.Errorf("a %s %s: got %v allocations, want 0", name, what, n)
 		}
 	}
 }

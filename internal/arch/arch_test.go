@@ -31,6 +31,7 @@ var may = map[string][]string{
 	"internal/experiment": {"internal/decision", "internal/learn", "internal/learn/encode", "internal/wire"},
 	"internal/evolve":     {"internal/decision", "internal/learn/encode"},
 	"internal/audit":      {"internal/decision", "internal/wire"},
+	"internal/monitor":    {"internal/decision", "internal/learn/predictors", "internal/wire"},
 	// What optimizations of /api/v2 count and learn.
 	"internal/factorial":           {"internal/decision"},
 	"internal/factorial/posterior": {"internal/decision", "internal/factorial", "internal/learn/encode", "internal/wire"},
@@ -41,7 +42,7 @@ var may = map[string][]string{
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/audit", "internal/catalogue", "internal/command", "internal/decision",
 		"internal/endpoint", "internal/evidence", "internal/evolve", "internal/experiment", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",
-		"internal/mlclient", "internal/pmml", "internal/wire",
+		"internal/mlclient", "internal/monitor", "internal/pmml", "internal/wire",
 	},
 	"internal/pmml":   {"internal/decision", "internal/learn", "internal/learn/logistic", "internal/learn/scorecard"},
 	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/evidence", "internal/experiment", "internal/learn"},

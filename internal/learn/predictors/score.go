@@ -81,25 +81,35 @@ func concordance(scores []float64, count func(k int) (positives, negatives int))
 const minRowsPerBin = 20
 
 // psi returns the population stability index of the recent rows against the
-// training rows; ok is false when a window has too few. Bins that are empty in
-// both do not count.
+// training rows; ok is false when a window has too few.
 func psi(bins []tally) (index float64, ok bool) {
-	b, training, recent := 0, 0, 0
+	training, recent := make([]int, len(bins)), make([]int, len(bins))
 	for k := range bins {
-		if !bins[k].empty() {
+		training[k], recent[k] = bins[k].samples(), bins[k].recent
+	}
+	return PSI(training, recent)
+}
+
+// PSI returns the population stability index of two windows' rows by bin, as the
+// package's documentation has it; ok is false when a window has too few rows. Bins
+// that are empty in both do not count.
+func PSI(training, recent []int) (index float64, ok bool) {
+	b, trainings, recents := 0, 0, 0
+	for k := range training {
+		if training[k]+recent[k] > 0 {
 			b++
-			training += bins[k].samples()
-			recent += bins[k].recent
+			trainings += training[k]
+			recents += recent[k]
 		}
 	}
-	if b == 0 || min(training, recent) < minRowsPerBin*b {
+	if b == 0 || min(trainings, recents) < minRowsPerBin*b {
 		return 0, false
 	}
 	half := float64(b) / 2
-	for k := range bins {
-		if !bins[k].empty() {
-			e := (float64(bins[k].samples()) + 0.5) / (float64(training) + half)
-			a := (float64(bins[k].recent) + 0.5) / (float64(recent) + half)
+	for k := range training {
+		if training[k]+recent[k] > 0 {
+			e := (float64(training[k]) + 0.5) / (float64(trainings) + half)
+			a := (float64(recent[k]) + 0.5) / (float64(recents) + half)
 			index += (a - e) * math.Log(a/e)
 		}
 	}

@@ -57,6 +57,8 @@ func TestTenantIsolation(t *testing.T) {
 		{post, "/api/v1/algorithm-models/%s/score-batch", `{"rows":[{}]}`},
 		{post, "/api/v1/algorithm-models/%s/train", ""},
 		{post, "/api/v1/algorithm-models/%s/reset-learning", ""},
+		{post, "/api/v1/algorithm-models/%s/upgrade", ""},
+		{get, "/api/v1/algorithm-models/%s/evolution-history", ""},
 		{post, "/api/v1/algorithm-models/%s/restore", `{"version":1}`},
 		{get, "/api/v1/models/%s/registry", ""},
 		{post, "/api/v1/models/%s/registry", `{"status":"archived"}`},

@@ -28,6 +28,8 @@ func (s *Server) apiRoutes() []*route {
 		{method: post, path: model + "/restore", access: editor, class: ClassWrite, write: true, handle: s.restoreVersion},
 		{method: post, path: model + "/reset-offer", access: editor, class: ClassWrite, write: true, handle: s.resetOffer},
 		{method: get, path: model + "/adaptations", access: viewer, class: ClassRead, handle: s.listAdaptations},
+		{method: post, path: model + "/upgrade", access: editor, class: ClassWrite, write: true, handle: s.upgradeModel},
+		{method: get, path: model + "/evolution-history", access: viewer, class: ClassRead, strong: true, handle: s.getEvolution},
 		{method: post, path: model + "/reset-learning", access: editor, class: ClassWrite, write: true, handle: s.resetLearning},
 
 		{method: get, path: "/api/v1/models/{id}/registry", access: viewer, class: ClassRead, strong: true, handle: s.getRegistry},

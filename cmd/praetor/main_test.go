@@ -65,6 +65,7 @@ func newFake(t *testing.T) *fakeEngine {
 		"POST /api/v1/algorithm-models/import":        {201, modelJSON},
 		"POST /api/v1/models/model_1/registry": {200, `{"modelId":"model_1","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"model_0",
 			"rollbackGuardBreaches":[{"signal":"auc","value":0.1,"threshold":0.05}]}`},
+		"POST /api/v1/algorithm-models/model_1/upgrade": {201, `{"upgraded":` + strings.ReplaceAll(modelJSON, "bayesian", "logistic_regression") + `,"experiment":null}`},
 		"GET /api/v1/audit-logs": {200, `{"logs":[{"id":"aud_7","action":"transition","entityType":"algorithmModel","entityId":"model_1","entityName":"Cards",
 			"before":{"registryStatus":"challenger"},"after":{"registryStatus":"champion"},"actor":"alice","keyId":"key_1","tenantId":"acme","requestId":"r","timestamp":"2026-04-22T10:00:00.000Z",
 			"prevHash":"00","integrityHash":"01"}],"total":7,"page":1,"limit":50}`},
@@ -168,6 +169,10 @@ func TestCommands(t *testing.T) {
 		},
 		{"audit list --json --tenant acme", []string{"GET /api/v1/audit-logs " + operatorKey + "acme"}, []string{`"registryStatus"`}},
 		{"audit list --key= --page 2", []string{"GET /api/v1/audit-logs " + operatorKey}, []string{"aud_7"}},
+		{
+			"models upgrade model_1", []string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "POST /api/v1/algorithm-models/model_1/upgrade " + tenantKey},
+			[]string{"logistic_regression"},
+		},
 		{"audit verify", []string{"GET /api/v1/audit-logs/verify " + tenantKey}, []string{"intact: 7 entries"}},
 		{"audit export --format csv", []string{"GET /api/v1/audit-logs/export " + tenantKey}, []string{`{"id":"aud_1"}`}},
 		{"models import testdata/model.json --model-key cards", []string{"POST /api/v1/algorithm-models/import " + tenantKey}, []string{"key          cards"}},

@@ -62,6 +62,7 @@ type modelDocument struct {
 	Sequence  uint64            `json:"sequence"`
 	Versions  []Version         `json:"versions"`
 	Promotion RegistryPromotion `json:"promotion"`
+	Lineage   Lineage           `json:"lineage,omitzero"`
 }
 
 // sortedTenants returns the tenants by ordinal.
@@ -96,7 +97,7 @@ func (t *tenant) document() tenantDocument {
 		d.OutcomeTypes = append(d.OutcomeTypes, typeDocument{o.OutcomeType, o.sequence})
 	}
 	for _, m := range t.sortedModels() {
-		d.Models = append(d.Models, modelDocument{m.Model, m.Revision, m.Sequence, m.Versions, m.Promotion})
+		d.Models = append(d.Models, modelDocument{m.Model, m.Revision, m.Sequence, m.Versions, m.Promotion, m.Lineage})
 	}
 	d.Families, d.RegistryRequests, d.Audit = t.familyDocuments(), slices.Clone(t.requests), t.audit.document()
 	return d
@@ -177,7 +178,7 @@ func (d *tenantDocument) tenant() (*tenant, error) {
 		if other, ok := t.modelKeys[m.Model.Key]; ok {
 			return nil, fmt.Errorf("models %q and %q have one key", other, m.Model.ID)
 		}
-		t.models[m.Model.ID] = &ModelRecord{m.Model, t.ID, m.Revision, m.Sequence, m.Versions, m.Promotion}
+		t.models[m.Model.ID] = &ModelRecord{m.Model, t.ID, m.Revision, m.Sequence, m.Versions, m.Promotion, m.Lineage}
 		t.modelKeys[m.Model.Key] = m.Model.ID
 	}
 	if len(t.models) != len(d.Models) {

@@ -26,6 +26,7 @@ type ModelRecord struct {
 	Sequence  uint64
 	Versions  []Version // oldest first
 	Promotion RegistryPromotion
+	Lineage   Lineage
 }
 
 // RegistryPromotion is what the registry remembers of a model's standing: the

@@ -28,7 +28,7 @@ const (
 type Job struct {
 	ID         string     `json:"jobId"`
 	ModelID    string     `json:"modelId"`
-	Trigger    string     `json:"trigger"` // request or schedule
+	Trigger    string     `json:"trigger"` // request, schedule or evolution
 	Status     string     `json:"status"`
 	Progress   float64    `json:"progress"` // share done, 0 to 1
 	Error      *JobError  `json:"error"`

@@ -11,6 +11,7 @@ import (
 	"fmt"
 
 	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/wire"
 )
 
@@ -41,6 +42,8 @@ const (
 	KindCheck  Kind = 20
 	KindReport Kind = 21
 	KindAdapt  Kind = 22
+	// KindUpgradeModel makes a model of the next type of another.
+	KindUpgradeModel Kind = 23
 
 	KindCreateExperiment  Kind = 24
 	KindUpdateExperiment  Kind = 25
@@ -221,6 +224,16 @@ type InstallTraining struct {
 	State       []byte          `json:"state,omitempty"` // nil: the state stays
 	Metrics     json.RawMessage `json:"metrics"`
 	SampleCount int             `json:"sampleCount"`
+}
+
+// UpgradeModel makes a model of another type of a model.
+type UpgradeModel struct {
+	ID    string             `json:"id"`
+	NewID string             `json:"newId"` // of what is made
+	To    decision.ModelType `json:"to"`
+	// Auto marks an upgrade that nobody asked for: it is refused when the model
+	// has evolved already, or is not ready any more.
+	Auto bool `json:"auto,omitempty"`
 }
 
 // ModelRef names a model.

@@ -37,6 +37,7 @@ func init() {
 		command.KindReport:            typed(applyReport),
 		command.KindAdapt:             typed(applyAdapt),
 		command.KindTransition:        typed(applyTransition),
+		command.KindUpgradeModel:      typed(applyUpgradeModel),
 		command.KindCreateExperiment:  typed(applyCreateExperiment),
 		command.KindUpdateExperiment:  typed(applyUpdateExperiment),
 		command.KindDeleteExperiment:  typed(applyDeleteExperiment),

@@ -90,6 +90,7 @@ func init() {
 		command.KindResetLearning:     audits("reset-learning", auditedModels, func(c command.ModelRef) string { return c.ID }),
 		command.KindRestoreVersion:    audits("restore", auditedModels, func(c command.RestoreVersion) string { return c.ID }).telling(tellRestored),
 		command.KindAdapt:             audits("reset-offer", auditedModels, func(c command.Adapt) string { return c.ID }).telling(tellAdapted),
+		command.KindUpgradeModel:      audits("upgrade", auditedModels, func(c command.UpgradeModel) string { return c.NewID }).telling(tellUpgraded),
 		command.KindTransition: audits("transition", auditedModels, func(c command.Transition) string { return c.ID }).
 			telling(tellTransition).claiming(func(c any) string { return c.(command.Transition).Transition.Actor }).displacing(displaced).settling(),
 		command.KindCreateExperiment: audits("create", auditedExperiments, func(c command.CreateExperiment) string { return c.ID }),
@@ -395,6 +396,13 @@ func tellUpdated(c, _ any) any {
 		toldState
 		FieldsSet []string `json:"fieldsSet"`
 	}{tellState(&f), slices.Sorted(maps.Keys(membersOf(f)))}
+}
+
+func tellUpgraded(c, _ any) any {
+	return struct {
+		From string `json:"upgradedFrom"`
+		Auto bool   `json:"autoEvolve"`
+	}{c.(command.UpgradeModel).ID, c.(command.UpgradeModel).Auto}
 }
 
 func tellRestored(c, _ any) any {

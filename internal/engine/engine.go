@@ -171,6 +171,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.working.Go(func() { e.checker.run(ctx, config.CheckInterval) })
 	retrainer := &retrainer{engine: e, tried: map[string]time.Time{}}
 	e.working.Go(func() { retrainer.run(ctx) })
+	e.working.Go(func() { newEvolver(e).run(ctx) })
 	reporter := &reporter{engine: e}
 	e.working.Go(func() { reporter.run(ctx) })
 	e.working.Go(func() { e.promoteWinners(ctx) })

@@ -9,6 +9,7 @@ import (
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/evolve"
 	"github.com/praetor-engine/praetor/internal/learn/types"
 )
 
@@ -119,6 +120,9 @@ func checkShared(p *decision.Problems, f *catalogue.ModelFields) {
 	checkObject(p, "outcomeWeights", f.OutcomeWeights, true)
 	checkObject(p, "interactionFeatures", f.InteractionFeatures, false)
 	checkObject(p, "evolutionConfig", f.EvolutionConfig, false)
+	if isObject(f.EvolutionConfig) {
+		evolve.ReadConfig(f.EvolutionConfig, p)
+	}
 	checkArray(p, "predictors", f.Predictors)
 	if len(f.MetricsHistory) > maxArrayItems {
 		p.Addf("metricsHistory", "want at most %d items, got %d", maxArrayItems, len(f.MetricsHistory))
@@ -161,6 +165,11 @@ func checkObject(p *decision.Problems, path string, raw json.RawMessage, nullabl
 	if len(object) > maxObjectKeys {
 		p.Addf(path, "want at most %d keys, got %d", maxObjectKeys, len(object))
 	}
+}
+
+// isObject reports whether the JSON is an object; what is not has been refused.
+func isObject(raw json.RawMessage) bool {
+	return len(raw) > 0 && raw[0] == '{' && json.Valid(raw)
 }
 
 func checkArray(p *decision.Problems, path string, raw json.RawMessage) {

@@ -385,4 +385,10 @@ func compareWithReplay(t *testing.T, binary, data string) {
 	if got, want := restored.Interactions["acme"], replayed.Interactions["acme"]; got != want {
 		t.Errorf("%d interactions, want the replay's %d", got, want)
 	}
+	if got, want := restored.Registry, replayed.Registry; got != want {
+		t.Errorf("the registry with its audit chains has digest %s, want the replay's %s", got, want)
+	}
+	if v, err := e.VerifyAudit(ctx, "acme"); err != nil || !v.Intact || v.Verified == 0 {
+		t.Errorf("VerifyAudit() = %+v, %v, want it intact", v, err)
+	}
 }

@@ -297,6 +297,10 @@ func TestStoredForm(t *testing.T) {
 		if err := r.Close(); err != nil || string(got.Append(nil)) != stored {
 			t.Errorf("%s: %v, comes back different", e.ID, err)
 		}
+		r = wire.NewReader(stored)
+		if got, want := ReadSubject(&r), (Subject{e.Action, e.EntityType, e.EntityID}); got != want || r.Err() != nil {
+			t.Errorf("%s: subject %+v, %v, want %+v", e.ID, got, r.Err(), want)
+		}
 		for i := range len(stored) {
 			r := wire.NewReader(stored[:i])
 			if ReadEntry(&r); r.Err() == nil {

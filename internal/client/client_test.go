@@ -106,6 +106,53 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		{
+			name: "upgrade", answer: answer{status: 201, body: `{"upgraded":{"id":"m2","key":"m-bayesian"},"experiment":null}`},
+			call:   func(c *Client) (any, error) { return c.Upgrade(ctx, "m") },
+			method: "POST", uri: "/api/v1/algorithm-models/m/upgrade", body: `{}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Model).Key, "m-bayesian") },
+		},
+		{
+			name: "evolution", answer: answer{status: 200, body: `{"modelId":"m","progress":{"nextTier":"bayesian","progressPct":83,"details":{"aucRequired":0.8}},"timeline":[{"version":2,"reason":"train"}],"upgradedTo":"m2"}`},
+			call:   func(c *Client) (any, error) { return c.Evolution(ctx, "m") },
+			method: "GET", uri: "/api/v1/algorithm-models/m/evolution-history",
+			check: func(t *testing.T, got any) {
+				e := got.(Evolution)
+				equal(t, e.Progress.ProgressPct, 83)
+				equal(t, e.Progress.Details.AUCRequired, 0.8)
+				equal(t, e.Timeline[0].Reason, "train")
+				equal(t, *e.UpgradedTo, "m2")
+			},
+		},
+		{
+			name: "audit logs", answer: answer{status: 200, body: `{"logs":[{"id":"aud_7","action":"transition","before":null,"after":{"a":1}}],"total":9,"page":2,"limit":1}`},
+			call: func(c *Client) (any, error) {
+				return c.AuditLogs(ctx, AuditOptions{EntityID: "m", Action: "transition", Page: 2, Limit: 1})
+			},
+			method: "GET", uri: "/api/v1/audit-logs?action=transition&entityId=m&limit=1&page=2",
+			check: func(t *testing.T, got any) {
+				equal(t, got.(AuditPage).Logs[0].ID, "aud_7")
+				equal(t, got.(AuditPage).Total, int64(9))
+			},
+		},
+		{
+			name: "verify audit", answer: answer{status: 200, body: `{"intact":false,"verified":3,"brokenAtId":"aud_4"}`},
+			call:   func(c *Client) (any, error) { return c.VerifyAudit(ctx) },
+			method: "GET", uri: "/api/v1/audit-logs/verify",
+			check: func(t *testing.T, got any) {
+				equal(t, got.(AuditVerification), AuditVerification{Verified: 3, BrokenAtID: "aud_4"})
+			},
+		},
+		{
+			name: "export audit", answer: answer{status: 200, body: "{}\n"},
+			call: func(c *Client) (any, error) {
+				var b strings.Builder
+				err := c.ExportAudit(ctx, "ndjson", &b)
+				return b.String(), err
+			},
+			method: "GET", uri: "/api/v1/audit-logs/export?format=ndjson",
+			check: func(t *testing.T, got any) { equal(t, got.(string), "{}\n") },
+		},
+		{
 			name: "transition", answer: answer{status: 200, body: `{"modelId":"m","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"old","rollbackGuardBreaches":[{"signal":"auc","value":0.1,"threshold":0.05}]}`},
 			call: func(c *Client) (any, error) {
 				drop := 0.2

@@ -54,16 +54,29 @@ func (e *Engine) CreateModel(ctx context.Context, w Write, f catalogue.ModelFiel
 // UpdateModel changes the given fields of a model.
 func (e *Engine) UpdateModel(ctx context.Context, w Write, id string, f catalogue.ModelFields) (*catalogue.Model, Receipt, error) {
 	f.Key, f.ModelType, f.MetricsHistory = nil, nil, nil // of a create alone
-	old, err := e.Model(w.Principal.TenantID, id)
-	if err == nil {
-		err = e.prepareUpdate(old, &f)
-	} else if w.IdempotencyKey != "" {
-		err = nil // the log refuses it, and remembers
-	}
-	if err != nil {
+	switch mr, err := e.modelToChange(ctx, w.Principal.TenantID, id); {
+	case err == nil:
+		if err := e.prepareUpdate(&mr.record.Load().Model, &f); err != nil {
+			return nil, Receipt{}, err
+		}
+	case w.IdempotencyKey == "" || decision.KindOf(err) != decision.KindNotFound:
 		return nil, Receipt{}, err
+	default: // the log refuses it, and remembers
 	}
 	return do[*catalogue.Model](ctx, e, w.header(command.KindUpdateModel), command.UpdateModel{ID: id, Fields: f, By: w.Principal.actor()})
+}
+
+// modelToChange finds the model that a request changes. A node that lags behind
+// does not know every model: before it says that there is none, it catches up.
+func (e *Engine) modelToChange(ctx context.Context, tenant, id string) (*modelRuntime, error) {
+	mr, err := e.machine.directory.model(tenant, id)
+	if err == nil {
+		return mr, nil
+	}
+	if err := e.Barrier(ctx); err != nil {
+		return nil, err
+	}
+	return e.machine.directory.model(tenant, id)
 }
 
 // prepareUpdate checks a change of a model and puts the stored secrets into it.

@@ -103,7 +103,7 @@ func (r *retrainer) run(ctx context.Context) {
 	for {
 		select {
 		case now := <-tick.C:
-			r.look(now)
+			r.look(ctx, now)
 		case <-ctx.Done():
 			return
 		}
@@ -111,7 +111,7 @@ func (r *retrainer) run(ctx context.Context) {
 }
 
 // look starts every training that is due.
-func (r *retrainer) look(now time.Time) {
+func (r *retrainer) look(ctx context.Context, now time.Time) {
 	e := r.engine
 	if !e.node.IsLeader() || e.Ready() != nil {
 		clear(r.tried)
@@ -128,7 +128,7 @@ func (r *retrainer) look(now time.Time) {
 	}
 	for id, mr := range *models {
 		if rec := mr.record.Load(); r.due(rec, now) {
-			r.start(id, mr, now)
+			r.start(ctx, id, mr, now)
 		}
 	}
 }
@@ -150,13 +150,13 @@ func (r *retrainer) due(rec *catalogue.ModelRecord, now time.Time) bool {
 	return !s.Next(from).After(now)
 }
 
-func (r *retrainer) start(id string, mr *modelRuntime, now time.Time) {
+func (r *retrainer) start(ctx context.Context, id string, mr *modelRuntime, now time.Time) {
 	e := r.engine
 	w := Write{
 		Principal: Principal{TenantID: mr.tenantID, KeyName: "schedule", Role: decision.RoleEditor},
 		RequestID: newID("schedule"),
 	}
-	j, err := e.submit(w, id, TriggerSchedule)
+	j, err := e.submit(ctx, w, id, TriggerSchedule)
 	if decision.KindOf(err) == decision.KindUnavailable {
 		return // the queue is full: at the next look
 	}

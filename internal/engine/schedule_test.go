@@ -68,12 +68,12 @@ func TestScheduledModelsAreTrained(t *testing.T) {
 	created := time.UnixMilli(int64(m.UpdatedAt)).UTC()
 	next := created.Truncate(10 * time.Minute).Add(10 * time.Minute)
 
-	r.look(next.Add(-time.Millisecond))
+	r.look(n.ctx, next.Add(-time.Millisecond))
 	if got := trainings(); len(got) != 0 {
 		t.Fatalf("before its time there are %d trainings", len(got))
 	}
-	r.look(next)
-	r.look(next.Add(time.Second)) // once for one time
+	r.look(n.ctx, next)
+	r.look(n.ctx, next.Add(time.Second)) // once for one time
 	got := trainings()
 	if len(got) != 1 || got[0].ModelID != m.ID || got[0].Trigger != TriggerSchedule {
 		t.Fatalf("jobs = %+v, want one of the schedule for %s", got, m.ID)
@@ -81,7 +81,7 @@ func TestScheduledModelsAreTrained(t *testing.T) {
 	if v := n.get(m.ID).Version; v != 2 {
 		t.Errorf("version = %d, want 2", v)
 	}
-	r.look(next.Add(10 * time.Minute))
+	r.look(n.ctx, next.Add(10*time.Minute))
 	if got := trainings(); len(got) != 2 {
 		t.Errorf("%d jobs after two times, want 2", len(got))
 	}
@@ -96,7 +96,7 @@ func TestAScheduledTrainingMayFail(t *testing.T) {
 	m := n.model("m", decision.LogisticRegression, "learningConfig", `{"learnMode":"scheduled","learnSchedule":"@hourly"}`)
 	r := &retrainer{engine: n.Engine, tried: map[string]time.Time{}}
 	next := time.UnixMilli(int64(m.UpdatedAt)).UTC().Truncate(time.Hour).Add(time.Hour)
-	r.look(next)
+	r.look(n.ctx, next)
 	if got := r.tried[m.ID]; !got.Equal(next) {
 		t.Errorf("tried at %v, want %v", got, next)
 	}

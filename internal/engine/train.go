@@ -20,7 +20,7 @@ const ReasonInsufficientData = "insufficient_data"
 
 // Train trains a model on the tenant's history and waits for it.
 func (e *Engine) Train(ctx context.Context, w Write, id string) (TrainResult, Receipt, error) {
-	j, err := e.submit(w, id, TriggerRequest)
+	j, err := e.submit(ctx, w, id, TriggerRequest)
 	if err != nil {
 		return TrainResult{}, Receipt{}, err
 	}
@@ -35,8 +35,8 @@ func (e *Engine) Train(ctx context.Context, w Write, id string) (TrainResult, Re
 }
 
 // StartTraining starts a training in the background.
-func (e *Engine) StartTraining(_ context.Context, w Write, id string) (Job, error) {
-	j, err := e.submit(w, id, TriggerRequest)
+func (e *Engine) StartTraining(ctx context.Context, w Write, id string) (Job, error) {
+	j, err := e.submit(ctx, w, id, TriggerRequest)
 	if err != nil {
 		return Job{}, err
 	}
@@ -44,7 +44,11 @@ func (e *Engine) StartTraining(_ context.Context, w Write, id string) (Job, erro
 }
 
 // submit checks that a model can be trained and queues its training.
-func (e *Engine) submit(w Write, id, trigger string) (*job, error) {
+func (e *Engine) submit(ctx context.Context, w Write, id, trigger string) (*job, error) {
+	// What was recorded through other nodes counts too, also by when it is enough.
+	if err := e.Barrier(ctx); err != nil {
+		return nil, err
+	}
 	mr, err := e.machine.directory.model(w.Principal.TenantID, id)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/praetor-engine/praetor/cluster"
+	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
 )
 
@@ -106,6 +107,22 @@ func TestEveryNodeTakesWrites(t *testing.T) {
 	if trained.Model.Version != 2 {
 		t.Errorf("a training on a follower gave version %d", trained.Model.Version)
 	}
+}
+
+// A node that lags behind does not deny what others know: before it refuses a
+// change of a model that it has not heard of, it catches up.
+func TestALaggingNodeDoesNotDeny(t *testing.T) {
+	nodes := trio(t)
+	for i := range 30 {
+		writer, other := nodes[i%3], nodes[(i+1)%3]
+		m := writer.model(fmt.Sprint("m", i), decision.LogisticRegression)
+		name := fmt.Sprint("renamed ", i)
+		if _, _, err := other.UpdateModel(other.ctx, other.w(), m.ID, catalogue.ModelFields{Name: &name}); err != nil {
+			t.Fatalf("UpdateModel() on another node = %v", err)
+		}
+	}
+	_, _, err := nodes[0].UpdateModel(nodes[0].ctx, nodes[0].w(), "absent", catalogue.ModelFields{})
+	wantError(t, "UpdateModel() of what nobody knows", err, decision.KindNotFound, "")
 }
 
 func TestReadsAreStrongOnEveryNode(t *testing.T) {

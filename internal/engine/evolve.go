@@ -108,7 +108,7 @@ func (v *evolver) step(ctx context.Context, rec *catalogue.ModelRecord, now time
 			return err
 		}
 		v.again[rec.ID] = now.Add(evolveRetry) // should the training fail
-		_, err := e.submit(w, rec.ID, TriggerEvolution)
+		_, err := e.submit(ctx, w, rec.ID, TriggerEvolution)
 		return err
 	}
 	to, ok := evolvesTo(rec)

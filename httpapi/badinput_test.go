@@ -173,7 +173,6 @@ func TestEveryFieldIsChecked(t *testing.T) {
 		{put, model, `{"evolutionConfig":{"thresholds":{"bayesianSamples":1.5}}}`, "evolutionConfig.thresholds.bayesianSamples"},
 		{put, model, `{"evolutionConfig":{"thresholds":{"gradientBoostedAuc":1.01}}}`, "evolutionConfig.thresholds.gradientBoostedAuc"},
 		{post, "/api/v1/algorithm-models", `{"key":"k","name":"n","modelType":"scorecard","evolutionConfig":{"thresholds":{"bayesianAuc":"high"}}}`, "evolutionConfig.thresholds.bayesianAuc"},
-		{post, model + "/upgrade", `{"createExperiment":true}`, "createExperiment"},
 		{post, model + "/restore", `{"version":1.5}`, "version"},
 		{post, model + "/restore", `{"version":0}`, "version"},
 		{post, model + "/restore", `{"version":-1}`, "version"},

@@ -26,6 +26,9 @@ func TestEvolutionOverHTTP(t *testing.T) {
 	if again := a.must(201, post, path+"/upgrade", a.editor, "", "Idempotency-Key: u1"); string(again.body) != string(r.body) {
 		t.Errorf("the second answer is %s, want the first", again.body)
 	}
+	if r := a.must(201, post, "/api/v1/algorithm-models/"+up.Upgraded.ID+"/upgrade", a.editor, `{"createExperiment":true}`); !strings.Contains(string(r.body), `"name":"Card: Champion vs Logistic Regression Upgrade"`) {
+		t.Errorf("upgrade with an experiment = %s", r.body)
+	}
 	r = a.must(200, get, path+"/evolution-history?consistency=strong", a.viewer, "")
 	for _, want := range []string{
 		fmt.Sprintf(`{"modelId":%q,"modelKey":"card","currentModelType":"scorecard","evolutionConfig":{"autoEvolve":false,"currentTier":"scorecard","targetTier":"gradient_boosted","skipTiers":false,`, id),

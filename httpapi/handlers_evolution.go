@@ -9,11 +9,12 @@ import (
 // upgradeAnswer is the answer to an upgrade. There is no experiment unless the
 // request asks for one.
 type upgradeAnswer struct {
-	Upgraded   catalogue.Model `json:"upgraded"`
-	Experiment *struct{}       `json:"experiment"`
+	Upgraded   catalogue.Model       `json:"upgraded"`
+	Experiment *catalogue.Experiment `json:"experiment"`
 }
 
 func (s *Server) upgradeModel(rq *request) error {
+	withExperiment := false
 	if err := rq.beginBody(); err != nil {
 		return err
 	}
@@ -21,9 +22,7 @@ func (s *Server) upgradeModel(rq *request) error {
 		for rq.nextField() {
 			switch rq.key {
 			case "createExperiment":
-				if rq.boolean() {
-					rq.wrongf("want false: make the experiment of the two models by its own route")
-				}
+				withExperiment = rq.boolean()
 			default:
 				rq.unknown()
 			}
@@ -32,12 +31,12 @@ func (s *Server) upgradeModel(rq *request) error {
 	if err := rq.decoder.err(); err != nil {
 		return err
 	}
-	m, receipt, err := s.engine.Upgrade(rq.ctx, rq.write(), rq.param(0))
+	up, receipt, err := s.engine.Upgrade(rq.ctx, rq.write(), rq.param(0), withExperiment)
 	if err != nil {
 		return err
 	}
 	rq.wrote(receipt)
-	return rq.reply(fasthttp.StatusCreated, upgradeAnswer{Upgraded: modelView(m)})
+	return rq.reply(fasthttp.StatusCreated, upgradeAnswer{Upgraded: modelView(up.Upgraded), Experiment: up.Experiment})
 }
 
 func (s *Server) getEvolution(rq *request) error {

@@ -145,7 +145,7 @@ func (c *Catalogue) CreateExperiment(tenantID, id string, d *experiment.Definiti
 	case t.experimentOf(d.Key) != nil:
 		return nil, decision.Invalid("key", "an experiment with the key %q exists already", d.Key)
 	case len(t.experiments) >= MaxExperiments:
-		return nil, decision.Errorf(decision.KindConflict, "there are %d experiments already, and there may be no more; delete some", MaxExperiments)
+		return nil, errNoRoom()
 	case d.Status != experiment.StatusDraft && d.Status != experiment.StatusActive:
 		return nil, decision.Invalid("status", "want draft or active for a new experiment, got %s", d.Status)
 	}
@@ -169,6 +169,26 @@ func (c *Catalogue) CreateExperiment(tenantID, id string, d *experiment.Definiti
 	t.experiments[id] = x
 	t.listActive()
 	return x.Experiment, nil
+}
+
+func errNoRoom() error {
+	return decision.Errorf(decision.KindConflict, "there are %d experiments already, and there may be no more; delete some", MaxExperiments)
+}
+
+// RoomForExperiment is an error when a tenant may have no more experiments.
+func (c *Catalogue) RoomForExperiment(tenantID string) error {
+	if t, err := c.tenant(tenantID); err != nil {
+		return err
+	} else if len(t.experiments) >= MaxExperiments {
+		return errNoRoom()
+	}
+	return nil
+}
+
+// HasExperiment reports whether a tenant has an experiment with the key.
+func (c *Catalogue) HasExperiment(tenantID, key string) bool {
+	t := c.tenants[tenantID]
+	return t != nil && t.experimentOf(key) != nil
 }
 
 func (t *tenant) experimentOf(key string) *experimentRecord {

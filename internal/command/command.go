@@ -234,6 +234,8 @@ type UpgradeModel struct {
 	// Auto marks an upgrade that nobody asked for: it is refused when the model
 	// has evolved already, or is not ready any more.
 	Auto bool `json:"auto,omitempty"`
+	// ExperimentID is that of an experiment to be made of the two; empty: none.
+	ExperimentID string `json:"experimentId,omitempty"`
 }
 
 // ModelRef names a model.

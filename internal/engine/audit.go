@@ -60,6 +60,9 @@ type auditRule struct {
 	// also returns another entity that the command may change, and the action of
 	// its entry; an entry is written when it was changed.
 	also func(m *machine, tenant string, command any) (id, action string)
+	// experiment returns the id of an experiment that the command makes beside what
+	// it is about; it has an entry of its own.
+	experiment func(command any) string
 	// settles: the command may complete experiments; each that it does has an entry.
 	settles bool
 	// claimed returns who the client says it was; empty: the key's name.
@@ -90,7 +93,7 @@ func init() {
 		command.KindResetLearning:     audits("reset-learning", auditedModels, func(c command.ModelRef) string { return c.ID }),
 		command.KindRestoreVersion:    audits("restore", auditedModels, func(c command.RestoreVersion) string { return c.ID }).telling(tellRestored),
 		command.KindAdapt:             audits("reset-offer", auditedModels, func(c command.Adapt) string { return c.ID }).telling(tellAdapted),
-		command.KindUpgradeModel:      audits("upgrade", auditedModels, func(c command.UpgradeModel) string { return c.NewID }).telling(tellUpgraded),
+		command.KindUpgradeModel:      audits("upgrade", auditedModels, func(c command.UpgradeModel) string { return c.NewID }).telling(tellUpgraded).founding(func(c any) string { return c.(command.UpgradeModel).ExperimentID }),
 		command.KindTransition: audits("transition", auditedModels, func(c command.Transition) string { return c.ID }).
 			telling(tellTransition).claiming(func(c any) string { return c.(command.Transition).Transition.Actor }).displacing(displaced).settling(),
 		command.KindCreateExperiment: audits("create", auditedExperiments, func(c command.CreateExperiment) string { return c.ID }),
@@ -118,6 +121,11 @@ func (r *auditRule) claiming(f func(command any) string) *auditRule {
 
 func (r *auditRule) displacing(f func(m *machine, tenant string, command any) (id, action string)) *auditRule {
 	r.also = f
+	return r
+}
+
+func (r *auditRule) founding(f func(command any) string) *auditRule {
+	r.experiment = f
 	return r
 }
 
@@ -199,6 +207,14 @@ func (m *machine) audited(ctx *entryContext, h *command.Header, c any, apply fun
 		}
 	}
 	write(rule.action, id, before, m.auditView(rule.entity, h.Tenant, id), told)
+	if rule.experiment != nil {
+		if x := rule.experiment(c); x != "" {
+			after := m.auditView(auditedExperiments, h.Tenant, x)
+			m.writeAudit(ctx, h, &audit.Entry{
+				Action: "create", EntityType: auditExperiment, EntityID: x, EntityName: after.name, Actor: actor,
+			}, auditView{}, after, nil)
+		}
+	}
 	return result, nil
 }
 

@@ -143,8 +143,10 @@ func auditCases(t *testing.T, n *node) []auditCase {
 			_, _, err := n.Adapt(n.ctx, w, bandit, evidence.Body{OfferID: "o1", Action: "pause", Reason: "sold out"})
 			return bandit, err
 		}, "t1", "reset-offer", auditModel, `{}`, `{"action":"pause","paused":true,"reason":"sold out"}`, "", 0},
-		{"upgrade", id(func(w Write) (*catalogue.Model, Receipt, error) { return n.Upgrade(n.ctx, w, model) }, nil),
-			"t1", "upgrade", auditModel, `null`, `{"key":"m-logistic_regression","modelType":"logistic_regression","autoEvolve":false}`, "", 0},
+		{"upgrade", id(func(w Write) (*catalogue.Model, Receipt, error) {
+			up, receipt, err := n.Upgrade(n.ctx, w, model, false)
+			return up.Upgraded, receipt, err
+		}, nil), "t1", "upgrade", auditModel, `null`, `{"key":"m-logistic_regression","modelType":"logistic_regression","autoEvolve":false}`, "", 0},
 		{"reset learning", func(w Write) (string, error) {
 			_, _, err := n.ResetLearning(n.ctx, w, model)
 			return model, err

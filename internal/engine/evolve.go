@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/evolve"
 )
@@ -115,10 +116,10 @@ func (v *evolver) step(ctx context.Context, rec *catalogue.ModelRecord, now time
 	if !ok {
 		return nil
 	}
-	m, _, err := e.upgrade(ctx, w, rec.ID, to, true)
+	m, _, err := e.upgrade(ctx, w, command.UpgradeModel{ID: rec.ID, To: to, Auto: true})
 	if err != nil {
 		return err
 	}
-	e.log.Info().Str("tenant", rec.TenantID).Str("model", rec.ID).Str("upgraded", m.ID).Str("type", string(to)).Msg("a model evolved")
+	e.log.Info().Str("tenant", rec.TenantID).Str("model", rec.ID).Str("upgraded", m.Upgraded.ID).Str("type", string(to)).Msg("a model evolved")
 	return nil
 }

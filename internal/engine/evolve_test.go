@@ -48,7 +48,8 @@ func TestUpgrades(t *testing.T) {
 				if !ok {
 					want, ok = evolve.Next(from)
 				}
-				got, _, err := n.Upgrade(n.ctx, n.w(), m.ID)
+				up, _, err := n.Upgrade(n.ctx, n.w(), m.ID, false)
+				got := up.Upgraded
 				what := fmt.Sprintf("Upgrade(%s with %s), worker %v", from, config, worker)
 				switch {
 				case !ok:
@@ -73,15 +74,28 @@ func TestUpgradeTakesAlong(t *testing.T) {
 	n.stand(old.ID, decision.RegistryChallenger)
 	n.stand(old.ID, decision.RegistryChampion)
 	before := n.get(old.ID)
-	first, receipt, err := n.Upgrade(n.ctx, n.keyed("up", 1), old.ID)
+	up, receipt, err := n.Upgrade(n.ctx, n.keyed("up", 1), old.ID, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, replayed, err := n.Upgrade(n.ctx, n.keyed("up", 1), old.ID)
-	if err != nil || again.ID != first.ID || !replayed.Replayed || receipt.Replayed {
+	first := up.Upgraded
+	again, replayed, err := n.Upgrade(n.ctx, n.keyed("up", 1), old.ID, true)
+	if err != nil || again.Upgraded.ID != first.ID || again.Experiment.ID != up.Experiment.ID || !replayed.Replayed || receipt.Replayed {
 		t.Errorf("the same request again = %+v, %+v, %v, want the first answer", again, replayed, err)
 	}
-	second, _, err := n.Upgrade(n.ctx, n.w(), old.ID)
+	x := up.Experiment
+	if x == nil || x.Key != first.Key || x.Name != "m: Champion vs Logistic Regression Upgrade" || x.Status != "draft" || x.ChampionModelID != old.ID ||
+		len(x.Challengers) != 1 || x.Challengers[0].ModelID != first.ID || x.Challengers[0].TrafficPct != x.TrafficSplit.ChampionPct {
+		t.Errorf("the experiment is %+v", x)
+	}
+	if made := n.audits("t1", AuditFilter{EntityType: auditExperiment}); len(made) != 1 || made[0].EntityID != x.ID || made[0].Action != "create" {
+		t.Errorf("the audit log has %+v of the experiment", made)
+	}
+	up, _, err = n.Upgrade(n.ctx, n.w(), old.ID, false)
+	second := up.Upgraded
+	if up.Experiment != nil {
+		t.Errorf("the experiment is %+v, want none", up.Experiment)
+	}
 	if err != nil || first.Key != "m-logistic_regression" || second.Key != "m-logistic_regression-2" {
 		t.Errorf("keys %s and %s, %v", first.Key, second.Key, err)
 	}
@@ -130,7 +144,7 @@ func TestUpgradeTakesAlong(t *testing.T) {
 	if v, err := n.Evolution("t1", old.ID); err != nil || *v.To != second.ID {
 		t.Errorf("Evolution() after a restart = %+v, %v", v, err)
 	}
-	_, _, err = n.Upgrade(n.ctx, n.w(), "absent")
+	_, _, err = n.Upgrade(n.ctx, n.w(), "absent", false)
 	wantError(t, "Upgrade() of no model", err, decision.KindNotFound, "")
 	_, err = n.Evolution("t2", old.ID)
 	wantError(t, "Evolution() of another tenant", err, decision.KindNotFound, "")
@@ -279,7 +293,7 @@ func TestModelsEvolve(t *testing.T) {
 		t.Errorf("a second time: %+v, %d models", got, len(n.all()))
 	}
 	// Another leader that proposes the same is refused.
-	_, _, err = n.upgrade(n.ctx, n.w(), m.ID, decision.Bayesian, true)
+	_, _, err = n.upgrade(n.ctx, n.w(), command.UpgradeModel{ID: m.ID, To: decision.Bayesian, Auto: true})
 	wantError(t, "a second evolution", err, decision.KindConflict, "")
 }
 

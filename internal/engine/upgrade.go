@@ -3,14 +3,17 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/evolve"
+	"github.com/praetor-engine/praetor/internal/experiment"
 )
 
 // evolutionOf reads a model's evolutionConfig; what is wrong with it was refused
@@ -53,27 +56,39 @@ func upgradeTo(m *catalogue.Model) (decision.ModelType, error) {
 
 // Upgrade makes a model of the next type of another: with its predictors, target,
 // family and what it learns from, as a draft that has learned nothing.
-func (e *Engine) Upgrade(ctx context.Context, w Write, id string) (*catalogue.Model, Receipt, error) {
+//
+// With an experiment, one of the two is made beside it, as a draft: half of the
+// customers for each.
+func (e *Engine) Upgrade(ctx context.Context, w Write, id string, withExperiment bool) (Upgrade, Receipt, error) {
 	old, err := e.Model(w.Principal.TenantID, id)
 	if err != nil {
-		return nil, Receipt{}, err
+		return Upgrade{}, Receipt{}, err
 	}
 	to, err := upgradeTo(old)
 	if err != nil {
-		return nil, Receipt{}, err
+		return Upgrade{}, Receipt{}, err
 	}
-	return e.upgrade(ctx, w, id, to, false)
+	c := command.UpgradeModel{ID: id, To: to}
+	if withExperiment {
+		c.ExperimentID = newID("exp")
+	}
+	return e.upgrade(ctx, w, c)
 }
 
-func (e *Engine) upgrade(ctx context.Context, w Write, id string, to decision.ModelType, auto bool) (*catalogue.Model, Receipt, error) {
-	if to == decision.GradientBoosted {
+// Upgrade is what an upgrade made.
+type Upgrade struct {
+	Upgraded   *catalogue.Model      `json:"upgraded"`
+	Experiment *catalogue.Experiment `json:"experiment"` // null unless asked for
+}
+
+func (e *Engine) upgrade(ctx context.Context, w Write, c command.UpgradeModel) (Upgrade, Receipt, error) {
+	if c.To == decision.GradientBoosted {
 		if _, err := e.worker.Health(ctx); err != nil {
-			return nil, Receipt{}, err
+			return Upgrade{}, Receipt{}, err
 		}
 	}
-	return do[*catalogue.Model](ctx, e, w.header(command.KindUpgradeModel), command.UpgradeModel{
-		ID: id, NewID: newID("model"), To: to, Auto: auto,
-	})
+	c.NewID = newID("model")
+	return do[Upgrade](ctx, e, w.header(command.KindUpgradeModel), c)
 }
 
 // upgraded returns the fields of the model that a model is upgraded to. Its
@@ -89,34 +104,74 @@ func upgraded(old *catalogue.Model, key string, to decision.ModelType) catalogue
 
 // applyUpgradeModel decides again what the proposer decided: a model evolves by
 // itself once, whoever leads.
-func applyUpgradeModel(m *machine, ctx *entryContext, tenant string, c command.UpgradeModel) (*catalogue.Model, error) {
+func applyUpgradeModel(m *machine, ctx *entryContext, tenant string, c command.UpgradeModel) (Upgrade, error) {
 	t, mr, err := m.runtime(tenant, c.ID)
 	if err != nil {
-		return nil, err
+		return Upgrade{}, err
 	}
 	old := mr.record.Load()
 	if c.Auto {
 		if to, ok := evolvesTo(old); !ok || to != c.To {
-			return nil, decision.Errorf(decision.KindConflict, "the model does not evolve to %s, or did already", c.To)
+			return Upgrade{}, decision.Errorf(decision.KindConflict, "the model does not evolve to %s, or did already", c.To)
 		}
 	}
 	f := upgraded(&old.Model, evolve.Key(old.Key, c.To, func(key string) bool { return m.catalogue.HasKey(tenant, key) }), c.To)
 	if err := checkCreate(&f); err != nil {
-		return nil, err
+		return Upgrade{}, err
 	}
 	spec, err := specOf(modelOf(&f))
 	if err != nil {
-		return nil, err
+		return Upgrade{}, err
+	}
+	if c.ExperimentID != "" {
+		if err := m.catalogue.RoomForExperiment(tenant); err != nil {
+			return Upgrade{}, err
+		}
 	}
 	source, made, err := m.catalogue.UpgradeModel(tenant, c.ID, c.NewID, &f, c.Auto, ctx.at)
 	if err != nil {
-		return nil, err
+		return Upgrade{}, err
 	}
+	done := Upgrade{Upgraded: &made.Model}
 	mr.record.Store(source)
 	next := m.start(made, actors.Birth{ID: made.ID, Spec: spec, Index: ctx.index})
 	m.directory.put(made.ID, next)
 	m.keep(ctx, t, next, made.Version)
-	return &made.Model, nil
+	if c.ExperimentID != "" {
+		d := m.comparison(tenant, &old.Model, &made.Model)
+		if done.Experiment, err = m.catalogue.CreateExperiment(tenant, c.ExperimentID, &d, ctx.at); err != nil {
+			return Upgrade{}, &decision.Error{Kind: decision.KindInternal, Op: "engine.Apply", Msg: "the experiment could not be made", Err: err}
+		}
+		m.refreshExperiments()
+	}
+	return done, nil
+}
+
+// comparison defines the experiment of a model and what it was upgraded to. Its
+// name and key tell which they are and are cut where they would be too long.
+func (m *machine) comparison(tenant string, old, made *catalogue.Model) experiment.Definition {
+	d := experiment.Between(old.ID, made.ID)
+	suffix := fmt.Sprintf(": Champion vs %s Upgrade", tierNames[made.ModelType])
+	d.Name = shortened(old.Name, maxNameLength-utf8.RuneCountInString(suffix)) + suffix
+	key := shortened(made.Key, maxNameLength-10)
+	d.Key = key
+	for n := 2; m.catalogue.HasExperiment(tenant, d.Key); n++ {
+		d.Key = fmt.Sprintf("%s-%d", key, n)
+	}
+	return d
+}
+
+// tierNames are the rungs of the ladder for people.
+var tierNames = map[decision.ModelType]string{
+	decision.Bayesian: "Bayesian", decision.LogisticRegression: "Logistic Regression", decision.GradientBoosted: "Gradient Boosted",
+}
+
+// shortened returns at most the first characters of a text.
+func shortened(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most])
+	}
+	return s
 }
 
 // Evolution is where a model stands on the ladder.

@@ -93,6 +93,15 @@ func defaults() Definition {
 	}
 }
 
+// Between is the definition of a draft with half of the customers for each of two
+// models; its key and its name are the caller's to give.
+func Between(champion, challenger string) Definition {
+	d := defaults()
+	d.ChampionModelID, d.TrafficSplit.ChampionPct = champion, 50_00
+	d.Challengers = []Challenger{{ModelID: challenger, TrafficPct: 50_00}}
+	return d
+}
+
 // The bounds of a definition.
 const (
 	MaxChallengers = 20

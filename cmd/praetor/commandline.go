@@ -13,16 +13,17 @@ import (
 // commandLine is every command. A flag wins over its environment variable, that
 // over the default.
 type commandLine struct {
-	Serve    serveCommand     `cmd:"" help:"Run a node of the engine."`
-	Demo     demoCommand      `cmd:"" help:"Play a market whose truth is known, or a file, and watch the models learn."`
-	Models   modelsCommands   `cmd:"" help:"List, show, train and promote models."`
-	Families familiesCommands `cmd:"" help:"List and show the families that models compete in."`
-	Keys     keysCommands     `cmd:"" help:"Create, list and revoke a tenant's API keys."`
-	Tenants  tenantsCommands  `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
-	Audit    auditCommands    `cmd:"" help:"List, verify and export what was changed and by whom."`
-	Cluster  clusterCommands  `cmd:"" help:"Show and change the cluster's members (with the operator's key); make their certificates."`
-	Snapshot snapshotCommands `cmd:"" help:"Inspect and verify snapshots; replay a log."`
-	Version  versionCommand   `cmd:"" help:"Print the version."`
+	Serve       serveCommand        `cmd:"" help:"Run a node of the engine."`
+	Demo        demoCommand         `cmd:"" help:"Play a market whose truth is known, or a file, and watch the models learn."`
+	Models      modelsCommands      `cmd:"" help:"List, show, train and promote models."`
+	Families    familiesCommands    `cmd:"" help:"List and show the families that models compete in."`
+	Experiments experimentsCommands `cmd:"" help:"List and show experiments and what came of them."`
+	Keys        keysCommands        `cmd:"" help:"Create, list and revoke a tenant's API keys."`
+	Tenants     tenantsCommands     `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
+	Audit       auditCommands       `cmd:"" help:"List, verify and export what was changed and by whom."`
+	Cluster     clusterCommands     `cmd:"" help:"Show and change the cluster's members (with the operator's key); make their certificates."`
+	Snapshot    snapshotCommands    `cmd:"" help:"Inspect and verify snapshots; replay a log."`
+	Version     versionCommand      `cmd:"" help:"Print the version."`
 }
 
 // environment is what a command has around it.

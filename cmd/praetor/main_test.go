@@ -35,6 +35,15 @@ const familyJSON = `{"family":"cards","champion":{"modelId":"model_1","key":"car
 	"members":[{"modelId":"model_1","key":"cards","modelType":"bayesian","registryStatus":"champion"},{"modelId":"model_0","key":"old","modelType":"scorecard","registryStatus":"challenger"}],
 	"history":[{"at":"2026-04-22T10:00:00.000Z","change":"transition","modelId":"model_1","modelKey":"cards","previousStatus":"challenger","newStatus":"champion","actor":"alice"}]}`
 
+const experimentJSON = `{"id":"exp_1","key":"q2","name":"Q2","description":"","status":"active","championModelId":"model_1","trafficSplit":{"championPct":80},
+	"challengers":[{"modelId":"model_2","trafficPct":20}],"holdoutPercent":5,"autoPromote":true,"promoteThreshold":0.02,"promoteAfterDays":14,"family":"cards",
+	"startedAt":"2026-04-22T10:00:00.000Z","endedAt":null,"promotion":{"modelId":"model_2","at":"2026-05-22T10:00:00.000Z","promoted":false,"reason":"psi.age"}}`
+
+const resultsJSON = `{"experimentId":"exp_1","status":"active","startedAt":"2026-04-22T10:00:00.000Z","variants":[
+	{"variant":"__champion__","modelId":"model_1","samples":500,"positives":50,"rate":0.1,"ciLower":0.0767,"ciUpper":0.1294,"uplift":0,"relativeUplift":0,"pValue":1},
+	{"variant":"next","modelId":"model_2","samples":400,"positives":60,"rate":0.15,"ciLower":0.1183,"ciUpper":0.1883,"uplift":0.05,"relativeUplift":0.5,"zScore":2.2756,"pValue":0.0229,"significant":true}],
+	"srm":{"chiSquare":20.1,"pValue":0.0000073,"warning":true},"shadow":{"share":0.02,"dropped":0,"models":[{"variant":"next","modelId":"model_2","samples":90,"mean":0.2,"stdDev":0.1,"histogram":[90],"meanDifference":0.05,"meanAbsDifference":0.06,"psi":0.12}]}}`
+
 const keyJSON = `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`
 
 func page(item string) string {
@@ -73,6 +82,9 @@ func newFake(t *testing.T) *fakeEngine {
 		"GET /api/v1/audit-logs/export":                {200, `{"id":"aud_1"}`},
 		"GET /api/v1/families":                         {200, page(familyJSON)},
 		"GET /api/v1/families/cards":                   {200, familyJSON},
+		"GET /api/v1/experiments":                      {200, page(experimentJSON)},
+		"GET /api/v1/experiments/exp_1":                {200, experimentJSON},
+		"GET /api/v1/experiments/exp_1/results":        {200, resultsJSON},
 		"GET /api/v1/algorithm-models/model_2":         {200, strings.ReplaceAll(modelJSON, "model_1", "model_2")},
 		"POST /api/v1/algorithm-models/model_2/train":  {202, `{"jobId":"job_2","modelId":"model_2","status":"queued"}`},
 		"GET /api/v1/jobs/job_2":                       {200, `{"jobId":"job_2","status":"failed","error":{"code":"unprocessable","message":"all negative"}}`},
@@ -163,6 +175,16 @@ func TestCommands(t *testing.T) {
 			"families show cards", []string{"GET /api/v1/families/cards " + tenantKey},
 			[]string{"champion     cards", "model_0  old    scorecard  challenger", "2026-04-22 10:00  cards  challenger  champion  transition  alice"},
 		},
+		{"experiments list", []string{"GET /api/v1/experiments " + tenantKey}, []string{"exp_1  q2   cards   active  2026-04-22 10:00  1"}},
+		{
+			"experiments show q2", []string{"GET /api/v1/experiments/q2 " + tenantKey, "GET /api/v1/experiments " + tenantKey},
+			[]string{"promotes     after 14 days", "promotion    model_2 was refused at 2026-05-22 10:00: psi.age", "holdout     model_1  5 % of all", "challenger  model_2  20 %"},
+		},
+		{
+			"experiments results exp_1", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "GET /api/v1/experiments/exp_1/results " + tenantKey},
+			[]string{"next          400      60         0.1500  0.1183–0.1883  +50.0 %  0.0229  significant", "NOT as it should be", "next     90        0.2000  0.1000  +0.0500     0.0600    0.1200"},
+		},
+		{"experiments results exp_1 --json", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "GET /api/v1/experiments/exp_1/results " + tenantKey}, []string{`"chiSquare": 20.1`}},
 		{
 			"audit list --action transition", []string{"GET /api/v1/audit-logs " + tenantKey},
 			[]string{"aud_7  2026-04-22 10:00:00  alice  transition  algorithmModel  model_1  Cards", "1 of 7 entries, page 1"},

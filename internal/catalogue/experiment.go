@@ -390,7 +390,7 @@ func (t *tenant) resplit(x *experimentRecord, old *Experiment, at decision.Time)
 	x.revision++
 	t.replan(x)
 	if x.customers.Len() > 0 {
-		x.keep(experiment.Carry(from, x.plan, x.customers.Hashes(), int64(at)), at)
+		x.keep(experiment.Carry(from, x.plan, x.customers.Moved(from, x.plan), int64(at)), at)
 	}
 }
 
@@ -601,21 +601,22 @@ func (c *Catalogue) SettleExperiments(tenantID string, at decision.Time) {
 
 // ends returns why a running experiment must end, empty when it may go on.
 func (t *tenant) ends(x *experimentRecord) string {
-	for _, c := range x.Challengers {
-		if t.models[c.ModelID] == nil {
-			return EndModelDeleted
-		}
-	}
-	m := t.models[x.ChampionModelID]
-	if m == nil {
+	if t.lacks(&x.Definition) {
 		return EndModelDeleted
 	}
+	m := t.models[x.ChampionModelID]
 	champion := t.champion(x.Family)
 	if m.Family != x.Family || champion != m.ID && (champion != "" || x.crowned) {
 		return EndChampionChanged
 	}
 	x.crowned = champion != ""
 	return ""
+}
+
+// lacks reports whether a model of the experiment is not there.
+func (t *tenant) lacks(d *experiment.Definition) bool {
+	return t.models[d.ChampionModelID] == nil ||
+		slices.ContainsFunc(d.Challengers, func(c experiment.Challenger) bool { return t.models[c.ModelID] == nil })
 }
 
 // listActive lists the active experiments, for outcomes and for scores.

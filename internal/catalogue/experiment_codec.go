@@ -136,12 +136,11 @@ func (c *Catalogue) restoreExperiment(raw string, keeps []experiment.Keep, custo
 		return fmt.Errorf("experiment %q is of tenant %q, who is not there", d.Experiment.ID, d.TenantID)
 	case t.experiments[d.Experiment.ID] != nil || t.experimentOf(d.Experiment.Key) != nil:
 		return fmt.Errorf("experiment %q of tenant %q is there twice", d.Experiment.ID, d.TenantID)
-	case len(d.Keys) != len(d.Experiment.Challengers):
-		return fmt.Errorf("experiment %q has %d challengers with %d keys", d.Experiment.ID, len(d.Experiment.Challengers), len(d.Keys))
 	}
-	for _, f := range d.Earlier {
-		if len(f.Keys) != len(f.Definition.Challengers) {
-			return fmt.Errorf("experiment %q had %d challengers with %d keys", d.Experiment.ID, len(f.Definition.Challengers), len(f.Keys))
+	splits := append([]formerSplit{{Definition: d.Experiment.Definition, Keys: d.Keys}}, d.Earlier...)
+	for i := range splits {
+		if err := splits[i].check(); err != nil {
+			return fmt.Errorf("experiment %q: %w", d.Experiment.ID, err)
 		}
 	}
 	kept, dropped := new(experiment.Kept).With(keeps, 0)
@@ -151,6 +150,9 @@ func (c *Catalogue) restoreExperiment(raw string, keeps []experiment.Keep, custo
 	x := &experimentRecord{
 		Experiment: d.Experiment, tenantID: d.TenantID, sequence: d.Sequence, revision: d.Revision, crowned: d.Crowned,
 		keys: d.Keys, earlier: d.Earlier, unkept: d.Unkept, kept: kept, customers: customers,
+	}
+	if x.running() && t.lacks(&x.Definition) {
+		return fmt.Errorf("experiment %q is %s without all its models", x.ID, x.Status)
 	}
 	for _, td := range d.Tallies {
 		one := &tally{variant: td.Variant}
@@ -163,5 +165,20 @@ func (c *Catalogue) restoreExperiment(raw string, keeps []experiment.Keep, custo
 		t.experiments = map[string]*experimentRecord{}
 	}
 	t.experiments[d.Experiment.ID] = x
+	return nil
+}
+
+// check tells what of a split cannot have come from an experiment.
+func (f *formerSplit) check() error {
+	raw, err := json.Marshal(&f.Definition)
+	if err != nil {
+		return err
+	}
+	if _, err := experiment.Read(raw); err != nil {
+		return err
+	}
+	if len(f.Keys) != len(f.Definition.Challengers) {
+		return fmt.Errorf("%d challengers with %d keys", len(f.Definition.Challengers), len(f.Keys))
+	}
 	return nil
 }

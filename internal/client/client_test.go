@@ -97,6 +97,42 @@ func TestRequests(t *testing.T) {
 			method: "DELETE", uri: "/api/v1/tenants/a%2Fb",
 		},
 		{
+			name: "create experiment", answer: answer{status: 201, body: `{"id":"exp_1","status":"draft","trafficSplit":{"championPct":66.67}}`},
+			call: func(c *Client) (any, error) {
+				key, champion := "q2", "model_1"
+				return c.CreateExperiment(ctx, ExperimentFields{Key: &key, Name: &key, ChampionModelID: &champion, TrafficSplit: &TrafficSplit{66.67}, Challengers: []Challenger{{"model_2", 33.33}}})
+			},
+			method: "POST", uri: "/api/v1/experiments",
+			body:  `{"key":"q2","name":"q2","championModelId":"model_1","trafficSplit":{"championPct":66.67},"challengers":[{"modelId":"model_2","trafficPct":33.33}]}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Experiment).TrafficSplit.ChampionPct, 66.67) },
+		},
+		{
+			name: "update experiment", answer: answer{status: 200, body: `{"id":"exp_1","status":"active"}`},
+			call: func(c *Client) (any, error) {
+				status := "active"
+				return c.UpdateExperiment(ctx, "exp_1", ExperimentFields{Status: &status})
+			},
+			method: "PUT", uri: "/api/v1/experiments/exp_1", body: `{"status":"active"}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Experiment).Status, "active") },
+		},
+		{
+			name: "delete experiment", answer: noContent,
+			call:   func(c *Client) (any, error) { return nil, c.DeleteExperiment(ctx, "exp_1") },
+			method: "DELETE", uri: "/api/v1/experiments/exp_1",
+		},
+		{
+			name: "assignment", answer: answer{status: 200, body: `{"experimentId":"exp_1","customerId":"c 1","variant":"__champion__","modelId":"model_1","bucket":4711}`},
+			call:   func(c *Client) (any, error) { return c.Assignment(ctx, "exp_1", "c 1") },
+			method: "GET", uri: "/api/v1/experiments/exp_1/assignment?customerId=c+1",
+			check: func(t *testing.T, got any) { equal(t, got.(Assignment).Bucket, 4711) },
+		},
+		{
+			name: "results", answer: answer{status: 200, body: `{"variants":[{"variant":"next","samples":400,"relativeUplift":null}],"shadow":{"models":[]}}`},
+			call:   func(c *Client) (any, error) { return c.ExperimentResults(ctx, "exp_1") },
+			method: "GET", uri: "/api/v1/experiments/exp_1/results",
+			check: func(t *testing.T, got any) { equal(t, got.(ExperimentResults).Variants[0].Samples, uint64(400)) },
+		},
+		{
 			name: "create key", answer: answer{status: 201, body: `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","key":"prk_abc","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`},
 			call:   func(c *Client) (any, error) { return c.CreateKey(ctx, NewKey{Name: "ci", Role: "editor"}) },
 			method: "POST", uri: "/api/v1/api-keys", body: `{"name":"ci","role":"editor"}`,

@@ -138,13 +138,14 @@ func (c *Client) Family(ctx context.Context, name string, opts ...Option) (out F
 	return out, err
 }
 
-// ScoreFamily scores one customer by the champion of a family, which the result
-// names.
+// ScoreFamily scores one customer by the champion of a family, or in an active
+// experiment by the customer's variant; the result names it.
 func (c *Client) ScoreFamily(ctx context.Context, family string, r ScoreRequest, opts ...Option) (ScoreResult, error) {
 	return c.scoreAt(ctx, familyPath(family, "score"), r, opts)
 }
 
-// ScoreFamilyOfferSet ranks offers for a customer by the champion of a family.
+// ScoreFamilyOfferSet ranks offers for a customer by the champion of a family, or in an
+// active experiment by the customer's variant.
 func (c *Client) ScoreFamilyOfferSet(ctx context.Context, family string, set OfferSet, opts ...Option) (out Ranking, err error) {
 	err = c.do(ctx, call{method: http.MethodPost, path: familyPath(family, "score-offer-set"), body: set, safe: true}, opts, &out)
 	return out, err

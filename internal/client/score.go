@@ -19,7 +19,9 @@ type ScoreRequest struct {
 
 // ScoreResult is a score. What the model type does not give is nil or empty.
 type ScoreResult struct {
-	ModelID      string        `json:"modelId"` // of a family's score: its champion
+	ModelID      string        `json:"modelId"`      // of a family's score: its champion, or the customer's variant
+	Variant      string        `json:"variant"`      // of a family's score in an active experiment
+	ExperimentID string        `json:"experimentId"` // that experiment
 	Score        float64       `json:"score"`
 	Confidence   *float64      `json:"confidence"`
 	RawScore     *float64      `json:"rawScore"`  // scorecard: points
@@ -88,6 +90,10 @@ type Ranking struct {
 	CustomerID string       `json:"customerId"`
 	Count      int          `json:"count"`
 	Scores     []OfferScore `json:"scores"`
+
+	// Of a family's ranking in an active experiment.
+	Variant      string `json:"variant"`
+	ExperimentID string `json:"experimentId"`
 }
 
 // OfferScore is one candidate's score.

@@ -97,6 +97,26 @@ func hashesOf(slots []uint64, n int) []uint64 {
 	return all
 }
 
+// Moved returns the customers, ascending, whose buckets have another variant in the
+// next plan: of plans with the same kept customers all that Carry could move.
+func (c *Customers) Moved(from, next *Plan) []uint64 {
+	var moved [Buckets]bool
+	n := 0
+	for b := range moved {
+		if moved[b] = from.Variants[from.of[b]].Name != next.Variants[next.of[b]].Name; moved[b] {
+			n += int(c.perBucket[b])
+		}
+	}
+	all := make([]uint64, 0, n)
+	for _, h := range c.slots {
+		if h != 0 && moved[h%Buckets] {
+			all = append(all, h)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // CustomersCapture is a set as it was at one moment.
 type CustomersCapture struct {
 	slots   []uint64

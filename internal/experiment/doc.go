@@ -16,31 +16,33 @@
 // # Stickiness
 //
 // When a split changes, the customers who were assigned under the old one keep
-// their variant for 30 days; all others follow the new split at once. Who was
-// assigned is not in the replicated state while the split stands: every node
-// remembers the hashes of the customers it served, in memory, in a Seen set of
-// bounded size. At a change
+// their variant for 30 days; all others follow the new split at once. An
+// assignment needs no storage while the split stands, but who was assigned must be
+// known when it changes, and to check the split. So
 //
-//  1. the change goes through the log; every node applies it at the same place,
-//  2. each node takes its Seen set, computes with Carry which of these customers
-//     the new split would move, and proposes them as Keeps,
-//  3. the Keeps go through the log; every node merges them into the Kept
-//     customers of the experiment, which Plan.Assign asks first.
+//  1. every node remembers the hashes of the customers it served, in memory, in a
+//     Seen set of bounded size; those it has not seen before are Fresh,
+//  2. each node tells the fresh ones through the log now and then, with the split
+//     that assigned them; every node adds them to the Customers of the experiment,
+//  3. a change of the split goes through the log; every node applies it at the same
+//     place, computes with Carry which of the customers the new split would move,
+//     and merges these into the Kept customers, which Plan.Assign asks first,
+//  4. customers who are told of with an earlier split are carried when they are.
 //
-// Only customers whom the change would move are stored, as 8 bytes each without
-// their names. Between 1 and 3, the time of one write, a customer may be assigned
-// by the new split on another node than the one that served them. A customer who
-// changes back to the old variant's share needs no keep. A variant that the
-// experiment does not have any more is kept by nobody.
+// Only customers whom a change would move are kept, as 8 bytes each without their
+// names. Between 1 and 2, a moment, a change does not know of the customer: until 4
+// has landed, they may be assigned by the new split. A customer who changes back
+// to the old variant's share needs no keep. A variant that the experiment does not
+// have any more is kept by nobody.
 //
-// A node that restarts has forgotten whom it served, unless it kept the set's
-// Hashes (AppendHashes) and adds them again.
+// A node that ends without having told whom it served last has forgotten them.
 //
-// What is bounded: a Seen set takes about a million customers and 11 MB, further
-// ones are counted and follow the new split at the next change; at most MaxKept
-// customers are kept, and those reported beyond are counted by With. Two
-// customers whose 64-bit hashes are equal share their fate; with a million kept,
-// another customer is taken for one of them with a chance of 5·10^−14.
+// What is bounded: a Seen set takes about a million customers and 11 MB, and
+// Customers take MaxKept and 16 MB; further ones follow the new split at the next
+// change, and are counted. At most MaxKept customers are kept, and those beyond
+// are counted by With. Two customers whose 64-bit hashes are equal share their
+// fate; with a million kept, another customer is taken for one of them with a
+// chance of 5·10^−14.
 //
 // # Results
 //

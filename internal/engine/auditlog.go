@@ -157,7 +157,7 @@ func (e *Engine) auditEntries(ctx context.Context, chain auditChain) iter.Seq2[*
 }
 
 // VerifyAudit checks a tenant's audit log from its oldest entry to its newest,
-// at about 10 µs an entry.
+// at some tens of microseconds an entry.
 func (e *Engine) VerifyAudit(ctx context.Context, tenant string) (audit.Verification, error) {
 	for {
 		chain := e.machine.directory.auditChain(tenant)

@@ -53,7 +53,7 @@ func newCollector(e *engine.Engine) *collector {
 	add(gauge, "experiments_active", "Active experiments.", func(s *engine.Stats) float64 { return float64(s.Experiments) })
 	add(gauge, "experiment_customers", "Customers assigned in running experiments.", func(s *engine.Stats) float64 { return float64(s.ExperimentCustomers) })
 	add(gauge, "experiment_kept_customers", "Customers who keep a variant after a change of the split.", func(s *engine.Stats) float64 { return float64(s.ExperimentKept) })
-	add(gauge, "experiment_overflow_customers", "Customers of running experiments for whom there was no room.", func(s *engine.Stats) float64 { return float64(s.ExperimentOverflow) })
+	add(gauge, "experiment_overflow_customers", "Customers of running experiments for whom there was no room, as far as this node knows.", func(s *engine.Stats) float64 { return float64(s.ExperimentOverflow) })
 	add(counter, "experiment_fallbacks_total", "Scores that the champion gave for a challenger that could not.", func(s *engine.Stats) float64 { return float64(s.ExperimentFallbacks) })
 	add(counter, "experiment_promotions_total", "Winners of experiments that this node promoted.", func(s *engine.Stats) float64 { return float64(s.ExperimentPromotions) })
 	add(counter, "shadow_scored_total", "Requests scored by all models of an experiment, off the response path.", func(s *engine.Stats) float64 { return float64(s.ShadowScored) })

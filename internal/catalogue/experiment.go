@@ -424,13 +424,14 @@ func (c *Catalogue) AssignCustomers(tenantID, id string, revision uint64, hashes
 	}
 }
 
-// Unassigned returns which of the customers are not known as assigned.
-func (c *Catalogue) Unassigned(tenantID, id string, hashes []uint64) []uint64 {
+// Unassigned returns which of the customers are not known as assigned, and how many
+// of them there is room for.
+func (c *Catalogue) Unassigned(tenantID, id string, hashes []uint64) (fresh []uint64, room int) {
 	_, x, err := c.findExperiment(tenantID, id)
-	if err != nil || !x.running() || x.customers.Len() == experiment.MaxKept {
-		return nil
+	if err != nil || !x.running() {
+		return nil, 0
 	}
-	return slices.DeleteFunc(hashes, x.customers.Has)
+	return slices.DeleteFunc(hashes, x.customers.Has), experiment.MaxKept - x.customers.Len()
 }
 
 // CountOutcome counts a labelled outcome for every active experiment that it

@@ -122,6 +122,7 @@ type Engine struct {
 	shadow    *shadow
 
 	fallbacks  atomic.Uint64 // scores of challengers that the champion gave
+	overflow   atomic.Uint64 // customers whom this node assigned and no experiment had room for
 	promotions atomic.Uint64 // of winners of experiments, proposed by this node
 
 	stop    context.CancelFunc // of the background work

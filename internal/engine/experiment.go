@@ -317,8 +317,12 @@ func (r *reporter) tellOf(ctx context.Context, x *experimentRuntime) {
 	e := r.engine
 	customers := x.fresh.Take()
 	e.machine.mu.RLock()
-	customers = e.machine.catalogue.Unassigned(x.TenantID, x.ID, customers)
+	customers, room := e.machine.catalogue.Unassigned(x.TenantID, x.ID, customers)
 	e.machine.mu.RUnlock()
+	if over := len(customers) - room; over > 0 {
+		e.overflow.Add(uint64(over)) // the log need not hear of them
+		customers = customers[:room]
+	}
 	for len(customers) > 0 {
 		some := customers[:min(len(customers), maxReported)]
 		_, _, err := do[nothing](ctx, e, &command.Header{Kind: command.KindAssignCustomers, Tenant: x.TenantID}, command.AssignCustomers{

@@ -42,7 +42,7 @@ type Stats struct {
 	Experiments          int    // active
 	ExperimentCustomers  int    // assigned in running experiments
 	ExperimentKept       int    // of these, who keep a variant of an earlier split
-	ExperimentOverflow   uint64 // customers of running experiments for whom there was no room
+	ExperimentOverflow   uint64 // customers of running experiments for whom there was no room, as far as this node knows
 	ExperimentFallbacks  uint64 // scores of challengers that the champion gave
 	ExperimentPromotions uint64 // winners that this node, leading, promoted
 	ShadowScored         uint64 // requests scored by all models of an experiment
@@ -82,7 +82,7 @@ func (e *Engine) Stats() Stats {
 	m.mu.RUnlock()
 	s.ExperimentFallbacks, s.ExperimentPromotions = e.fallbacks.Load(), e.promotions.Load()
 	s.ShadowScored, s.ShadowDropped = e.shadow.scored.Load(), e.shadow.dropped.Load()
-	s.Experiments, s.ExperimentCustomers, s.ExperimentKept, s.ExperimentOverflow = x.Active, x.Customers, x.Kept, x.Dropped
+	s.Experiments, s.ExperimentCustomers, s.ExperimentKept, s.ExperimentOverflow = x.Active, x.Customers, x.Kept, x.Dropped+e.overflow.Load()
 	s.Answers, s.AnswerBytes, s.EvictedAnswers = a.Len(), a.Bytes(), a.Evicted()
 	s.AuditEntries, s.AuditDropped = m.directory.auditFigures()
 	e.jobs.mu.Lock()

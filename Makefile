@@ -24,7 +24,7 @@ CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster demo test race fuzz lint bench chaos chaos-brief parity adaptive learners mlworker clean
+.PHONY: help build run cluster demo test race fuzz lint bench chaos chaos-brief parity adaptive regret learners mlworker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ learners: $(LIGHTGBM)/.made $(REFERENCE)/.installed $(REFERENCE)/latency ## meas
 
 adaptive: ## simulate adaptive learning on a truth that drifts, into docs/adaptive-learning.md and its plot
 	$(GO) run ./bench/cmd/praetor-bench adaptive --docs docs/adaptive-learning.md --plot docs/adaptive-learning.svg
+
+regret: ## simulate the factorial bandits, and replay the log in PRAETOR_DATASETS, into docs/bandits.md and its plot
+	$(GO) run ./bench/cmd/praetor-bench regret --docs docs/bandits.md --plot docs/bandits.svg
 
 # The marks are newer than what they were made from.
 $(LIGHTGBM)/.made: internal/learn/boosted/testdata/generate.py

@@ -120,11 +120,3 @@ func TestValidate(t *testing.T) {
 		t.Errorf("got %v, want both problems", err)
 	}
 }
-
-func TestTick(t *testing.T) {
-	for top, want := range map[float64]float64{0: 1, 1: 0.2, 5: 1, 7: 2, 24: 5, 26: 10, 99: 20} {
-		if got := tick(top); math.Abs(got-want) > 1e-12 {
-			t.Errorf("tick(%g) = %g, want %g", top, got, want)
-		}
-	}
-}

@@ -64,9 +64,13 @@ var may = map[string][]string{
 	},
 	// A simulation of the rules about models, without an engine.
 	"bench/adaptive": {
-		"bench", "internal/decision", "internal/evidence", "internal/learn", "internal/learn/types", "internal/simulator",
+		"bench", "bench/chart", "internal/decision", "internal/evidence", "internal/learn", "internal/learn/types", "internal/simulator",
 	},
-	"bench/": {"bench/adaptive", "bench", "bench/chaos", "bench/learners", "bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	"bench/chart": {},
+	"bench/regret": {
+		"bench", "bench/chart", "internal/factorial", "internal/factorial/posterior", "internal/learn",
+	},
+	"bench/": {"bench/adaptive", "bench", "bench/chaos", "bench/learners", "bench/nodes", "bench/rawraft", "bench/regret", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
 }
 
 // alone lists the libraries that only the named packages may import, with the

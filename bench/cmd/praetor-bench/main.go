@@ -41,6 +41,7 @@ type commandLine struct {
 	Learners    learnersCommand    `cmd:"" help:"The learners beside the libraries that specialists would use; make learners has what it needs."`
 	Cluster     clusterCommands    `cmd:"" help:"Several nodes on this machine: what faults cost, and what replication costs."`
 	Adaptive    adaptiveCommand    `cmd:"" help:"Adaptive learning on a simulated truth that drifts: calibration and regret of its modes."`
+	Regret      regretCommand      `cmd:"" help:"The factorial bandits on simulated truths and on a log: regret, false lifts, off-policy estimates."`
 
 	Engine engineCommand `cmd:"" hidden:"" help:"Serve as a child: a node."`
 	Bare   bareCommand   `cmd:"" hidden:"" help:"Serve as a child: a constant."`

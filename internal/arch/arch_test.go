@@ -36,6 +36,7 @@ var may = map[string][]string{
 	"internal/factorial":           {"internal/decision"},
 	"internal/factorial/posterior": {"internal/decision", "internal/factorial", "internal/learn/encode", "internal/wire"},
 	"internal/attribution":         {"internal/decision", "internal/factorial", "internal/wire"},
+	"internal/warehouse":           {"internal/attribution", "internal/decision", "internal/factorial"},
 	"snapshot":                     {"internal/decision"},
 	"cluster":                      {"internal/decision", "internal/wire", "snapshot"},
 	"actors":                       {"internal/decision", "internal/evidence", "internal/learn", "internal/learn/types"},

@@ -60,6 +60,7 @@ func TestTenantIsolation(t *testing.T) {
 		{post, "/api/v1/algorithm-models/%s/upgrade", ""},
 		{get, "/api/v1/algorithm-models/%s/evolution-history", ""},
 		{post, "/api/v1/algorithm-models/%s/restore", `{"version":1}`},
+		{get, "/api/v1/algorithm-models/%s/monitoring", ""},
 		{get, "/api/v1/models/%s/registry", ""},
 		{post, "/api/v1/models/%s/registry", `{"status":"archived"}`},
 	} {
@@ -100,7 +101,7 @@ func TestTenantIsolation(t *testing.T) {
 	a.must(400, post, "/api/v1/experiments", a.stranger, fmt.Sprintf(`{"key":"k","name":"n","championModelId":%q,"trafficSplit":{"championPct":100}}`, id))
 	a.must(404, get, "/api/v1/jobs/"+job.JobID, a.stranger, "")
 	a.must(404, remove, "/api/v1/jobs/"+job.JobID, a.stranger, "")
-	for _, path := range []string{"/api/v1/algorithm-models", "/api/v1/interaction-history", "/api/v1/jobs", "/api/v1/families", "/api/v1/experiments", "/api/v1/interaction-summaries?customerId=c1"} {
+	for _, path := range []string{"/api/v1/algorithm-models", "/api/v1/interaction-history", "/api/v1/jobs", "/api/v1/alerts", "/api/v1/families", "/api/v1/experiments", "/api/v1/interaction-summaries?customerId=c1"} {
 		if r := a.must(200, get, path, a.stranger, ""); !strings.Contains(string(r.body), `"data":[]`) {
 			t.Errorf("%s: another tenant sees %s", path, r.body)
 		}

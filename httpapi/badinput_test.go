@@ -45,9 +45,9 @@ func bodiesTable(id, experiment string) []spoiled {
 		{path: "timestamp", kind: "string", nullable: true}, {path: "conversionValue", kind: "number", nullable: true},
 		attributes("attributes"), attributes("context"),
 	}
-	scored := []field{attributes("attributes"), attributes("context"), optional("offerId"), optional("customerId")}
+	scored := []field{attributes("attributes"), attributes("context"), optional("offerId"), optional("customerId"), optional("decisionId")}
 	offers := []field{
-		attributes("customerAttributes"), attributes("context"), optional("customerId"), {path: "offers", kind: "array", required: true},
+		attributes("customerAttributes"), attributes("context"), optional("customerId"), optional("decisionId"), {path: "offers", kind: "array", required: true},
 		required("offers[0].id"), optional("offers[0].name"), attributes("offers[0].attributes"),
 	}
 	number := func(path string) field { return field{path: path, kind: "number"} }

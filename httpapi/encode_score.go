@@ -5,7 +5,6 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
-	"github.com/praetor-engine/praetor/internal/engine"
 	"github.com/praetor-engine/praetor/internal/learn"
 )
 
@@ -21,6 +20,9 @@ func appendScore(dst []byte, t decision.ModelType, mem *scoreMemory, best int, e
 		} else if mem.request.OfferID != "" {
 			dst = appendText(dst, "offerId", mem.request.OfferID)
 		}
+	}
+	if mem.decisionID != "" {
+		dst = appendText(dst, "decisionId", mem.decisionID)
 	}
 	if explain {
 		dst = append(dst, `,"explanations":[`...)
@@ -104,11 +106,15 @@ func appendArms(dst []byte, arms []learn.ArmScore) []byte {
 }
 
 // appendRanking appends the answer of a score-offer-set.
-func appendRanking(dst []byte, m *catalogue.Model, customer string, offers []engine.Offer, ranked []engine.OfferScore) []byte {
+func appendRanking(dst []byte, m *catalogue.Model, customer string, mem *scoreMemory) []byte {
+	offers, ranked := mem.offers, mem.ranked
 	dst = appendString(append(dst, `{"modelId":`...), m.ID)
 	dst = appendText(dst, "modelKey", m.Key)
 	dst = appendText(dst, "modelType", string(m.ModelType))
 	dst = appendNullable(dst, "customerId", customer)
+	if mem.decisionID != "" {
+		dst = appendText(dst, "decisionId", mem.decisionID)
+	}
 	dst = appendCount(dst, "count", len(ranked))
 	dst = append(dst, `,"scores":[`...)
 	degraded := false

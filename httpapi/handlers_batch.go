@@ -115,7 +115,13 @@ func (rq *request) appendBatchScore(dst []byte, sc engine.Scorer, index int, cus
 	req := &mem.request
 	req.Row, req.CustomerID, req.OfferID, req.Explain, req.Rand = row, customer, "", false, rq.rng
 	var best int
-	mem.arms, best = sc.Score(rq.ctx, req, decision.TimeOf(rq.server.now()), &mem.scratch, &mem.result, mem.arms[:0])
+	at := decision.TimeOf(rq.server.now())
+	mem.arms, best = sc.Score(rq.ctx, req, at, &mem.scratch, &mem.result, mem.arms[:0])
+	offer := ""
+	if best >= 0 {
+		offer = mem.arms[best].OfferID
+	}
+	sc.Serve("", customer, offer, at, mem.result.Score)
 	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(index), 10)
 	if customer != "" {
 		dst = appendText(dst, "customerId", customer)

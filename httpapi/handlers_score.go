@@ -45,7 +45,13 @@ func (s *Server) score(rq *request, sc *engine.Scorer, explain bool) {
 	explain = explain && explains(m.ModelType)
 	mem.request.Explain = explain
 	var best int
-	mem.arms, best = sc.Score(rq.ctx, &mem.request, decision.TimeOf(s.now()), &mem.scratch, &mem.result, mem.arms[:0])
+	at := decision.TimeOf(s.now())
+	mem.arms, best = sc.Score(rq.ctx, &mem.request, at, &mem.scratch, &mem.result, mem.arms[:0])
+	offer := mem.request.OfferID
+	if best >= 0 {
+		offer = mem.arms[best].OfferID
+	}
+	sc.Serve(mem.decisionID, mem.request.CustomerID, offer, at, mem.result.Score)
 	rq.out = appendScore(rq.out, m.ModelType, mem, best, explain)
 }
 
@@ -67,6 +73,8 @@ func (rq *request) scoreBody() error {
 				req.OfferID = rq.optionalStr(maxName)
 			case "customerId":
 				req.CustomerID = rq.optionalStr(maxName)
+			case "decisionId":
+				rq.score.decisionID = rq.optionalStr(maxName)
 			default:
 				rq.unknown()
 			}
@@ -102,8 +110,10 @@ func (s *Server) scoreOfferSet(rq *request) error {
 func (s *Server) rank(rq *request, sc *engine.Scorer, customer string, base decision.Row) {
 	sc.RequestID = rq.id
 	mem := &rq.score
-	mem.ranked = sc.RankOffers(rq.ctx, customer, base, mem.offers, decision.TimeOf(s.now()), rq.rng, &mem.scratch, mem.ranked[:0])
-	rq.out = appendRanking(rq.out, sc.Model(), customer, mem.offers, mem.ranked)
+	at := decision.TimeOf(s.now())
+	mem.ranked = sc.RankOffers(rq.ctx, customer, base, mem.offers, at, rq.rng, &mem.scratch, mem.ranked[:0])
+	sc.ServeRanking(mem.decisionID, customer, at, mem.offers, mem.ranked)
+	rq.out = appendRanking(rq.out, sc.Model(), customer, mem)
 }
 
 // offerSetBody reads the customer and the offers, these into the score memory.
@@ -121,6 +131,8 @@ func (rq *request) offerSetBody() (customer string, base decision.Row, err error
 				context = rq.row()
 			case "customerId":
 				customer = rq.optionalStr(maxName)
+			case "decisionId":
+				rq.score.decisionID = rq.optionalStr(maxName)
 			case "offers":
 				rq.offers()
 			default:

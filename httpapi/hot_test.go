@@ -115,7 +115,8 @@ func TestOfferSetAllocs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rq.out = appendRanking(rq.out[:0], model, customer, rq.score.offers, ranked)
+		rq.score.ranked = ranked
+		rq.out = appendRanking(rq.out[:0], model, customer, &rq.score)
 		rq.score.trim()
 	}
 	run()

@@ -284,16 +284,18 @@ func replyList[T any](rq *request, p engine.Page, l engine.List[T]) error {
 type scoreMemory struct {
 	request learn.Request
 	result  learn.Result
-	arms    []learn.ArmScore
-	base    decision.Row
-	offers  []engine.Offer
-	ids     map[string]struct{}
-	ranked  []engine.OfferScore
-	scratch engine.RankScratch
+	// decisionID is what the client calls the decision, for outcomes to name.
+	decisionID string
+	arms       []learn.ArmScore
+	base       decision.Row
+	offers     []engine.Offer
+	ids        map[string]struct{}
+	ranked     []engine.OfferScore
+	scratch    engine.RankScratch
 }
 
 func (m *scoreMemory) trim() {
-	m.request = learn.Request{}
+	m.request, m.decisionID = learn.Request{}, ""
 	clear(m.offers)
 	m.offers = m.offers[:0]
 	clear(m.ids)

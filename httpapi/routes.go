@@ -27,6 +27,8 @@ func (s *Server) apiRoutes() []*route {
 		{method: get, path: model + "/export", access: editor, class: ClassRead, handle: s.exportModel},
 		{method: post, path: model + "/restore", access: editor, class: ClassWrite, write: true, handle: s.restoreVersion},
 		{method: post, path: model + "/reset-offer", access: editor, class: ClassWrite, write: true, handle: s.resetOffer},
+		{method: get, path: model + "/monitoring", access: viewer, class: ClassRead, handle: s.modelMonitoring},
+		{method: get, path: "/api/v1/alerts", access: viewer, class: ClassRead, handle: s.listAlerts},
 		{method: get, path: model + "/adaptations", access: viewer, class: ClassRead, handle: s.listAdaptations},
 		{method: post, path: model + "/upgrade", access: editor, class: ClassWrite, write: true, handle: s.upgradeModel},
 		{method: get, path: model + "/evolution-history", access: viewer, class: ClassRead, strong: true, handle: s.getEvolution},

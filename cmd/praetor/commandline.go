@@ -20,6 +20,7 @@ type commandLine struct {
 	Experiments experimentsCommands `cmd:"" help:"List and show experiments and what came of them."`
 	Keys        keysCommands        `cmd:"" help:"Create, list and revoke a tenant's API keys."`
 	Tenants     tenantsCommands     `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
+	Alerts      alertsCommand       `cmd:"" help:"List what of the models needs attention."`
 	Audit       auditCommands       `cmd:"" help:"List, verify and export what was changed and by whom."`
 	Cluster     clusterCommands     `cmd:"" help:"Show and change the cluster's members (with the operator's key); make their certificates."`
 	Snapshot    snapshotCommands    `cmd:"" help:"Inspect and verify snapshots; replay a log."`

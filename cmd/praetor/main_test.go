@@ -20,6 +20,9 @@ type fakeEngine struct {
 	asked []string // method, path, key and tenant
 }
 
+const alertJSON = `{"modelId":"model_1","modelKey":"cards","rule":"auc_low","severity":"warning","since":"2026-01-19T00:00:00.000Z","value":0.52,
+	"message":"the AUC is 0.520","goodWhen":"it is 0.55 or more"}`
+
 const modelJSON = `{"id":"model_1","key":"cards","name":"Cards","modelType":"bayesian","status":"active","version":3,"trainingSamples":1250,
 	"config":{"calibrate":true},"learningConfig":{},"metrics":{"auc":0.7812,"logLoss":0.31,"evaluation":"holdout"},"registryStatus":"champion","family":"cards",
 	"lastTrainedAt":"2026-03-14T06:00:00.000Z","createdAt":"2026-01-20T10:00:00.000Z","updatedAt":"2026-03-14T06:00:00.000Z","modelState":{"priors":{}},
@@ -71,7 +74,10 @@ func newFake(t *testing.T) *fakeEngine {
 		"POST /api/v1/cluster/transfer":               {200, clusterJSON},
 		"GET /api/v1/jobs/job_1":                      {200, `{"jobId":"job_1","modelId":"model_1","status":"succeeded","progress":1,"version":4,"metrics":{"auc":0.8}}`},
 		"GET /api/v1/algorithm-models/model_1/export": {200, `{"format":"praetor"}`},
-		"POST /api/v1/algorithm-models/import":        {201, modelJSON},
+		"GET /api/v1/algorithm-models/model_1/monitoring": {200, `{"modelId":"model_1","modelKey":"cards","total":{"responses":300,"rate":0.1,"served":5000,"joined":200,"auc":0.71},
+			"days":[{"date":"2026-01-20","responses":300,"rate":0.1}],"alerts":[` + alertJSON + `]}`},
+		"GET /api/v1/alerts":                   {200, page(alertJSON)},
+		"POST /api/v1/algorithm-models/import": {201, modelJSON},
 		"POST /api/v1/models/model_1/registry": {200, `{"modelId":"model_1","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"model_0",
 			"rollbackGuardBreaches":[{"signal":"auc","value":0.1,"threshold":0.05}]}`},
 		"POST /api/v1/algorithm-models/model_1/upgrade": {201, `{"upgraded":` + strings.ReplaceAll(modelJSON, "bayesian", "logistic_regression") + `,"experiment":null}`},
@@ -155,6 +161,12 @@ func TestCommands(t *testing.T) {
 			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "POST /api/v1/algorithm-models/model_1/train " + tenantKey},
 			[]string{"job          job_1", "queued"},
 		},
+		{
+			"models monitor model_1",
+			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "GET /api/v1/algorithm-models/model_1/monitoring " + tenantKey},
+			[]string{"2026-01-20  300        0.1000  0       0       –", "all         300        0.1000  5000    200     0.7100", "warning since 2026-01-19: the AUC is 0.520\n  good when it is 0.55 or more"},
+		},
+		{"alerts", []string{"GET /api/v1/alerts " + tenantKey}, []string{"model_1  cards  warning   auc_low  2026-01-19  the AUC is 0.520"}},
 		{
 			"models export model_1",
 			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "GET /api/v1/algorithm-models/model_1/export " + tenantKey},

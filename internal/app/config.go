@@ -55,6 +55,9 @@ type Config struct {
 
 	ShadowShare float64 `env:"PRAETOR_SHADOW_SHARE" default:"0.02" placeholder:"N" help:"Share, 0 to 1, of the scores of families with an experiment that all its models score, off the response path (${env}; ${default})."`
 
+	MonitorScores int           `env:"PRAETOR_MONITOR_SCORES" default:"262144" placeholder:"N" help:"Served scores that wait on this node for their outcomes, 16 bytes each; 0: what is served is not monitored (${env}; ${default})."`
+	MonitorWindow time.Duration `env:"PRAETOR_MONITOR_WINDOW" default:"24h" placeholder:"D" help:"How long an outcome may follow a score, at most 168h (${env}; ${default})."`
+
 	MLWorkerURL   string `env:"ML_WORKER_URL" placeholder:"URL" help:"The ML worker that trains gradient boosted models; none: they cannot be trained here (${env})."`
 	MLWorkerToken string `env:"ML_WORKER_TOKEN" placeholder:"TOKEN" help:"The ML worker's token (${env})."`
 
@@ -103,6 +106,7 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 	}
 	cfg.OperatorKey = operatorKey
 	cfg.TrainWorkers, cfg.ShadowShare = c.TrainWorkers, c.ShadowShare
+	cfg.MonitorScores, cfg.MonitorWindow = c.MonitorScores, c.MonitorWindow
 	cfg.Worker = mlclient.DefaultConfig(c.MLWorkerURL, c.MLWorkerToken)
 	cfg.Limits = engine.Limits{
 		MaxHistoryRows: c.MaxHistoryRows, MaxHistoryDays: c.MaxHistoryDays,

@@ -22,7 +22,7 @@ var may = map[string][]string{
 	"internal/learn":     {"internal/decision", "internal/wire"},
 	"internal/learn/":    {"internal/decision", "internal/wire", "internal/learn", "internal/learn/"},
 	"internal/catalogue": {"internal/audit", "internal/decision", "internal/experiment", "internal/wire"},
-	"internal/command":   {"internal/catalogue", "internal/decision", "internal/experiment", "internal/wire"},
+	"internal/command":   {"internal/catalogue", "internal/decision", "internal/experiment", "internal/monitor", "internal/wire"},
 	"internal/history":   {"internal/command", "internal/decision", "internal/wire"},
 	"internal/dataset":   {"internal/decision", "internal/learn"},
 	"internal/simulator": {"internal/decision"},

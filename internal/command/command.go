@@ -50,6 +50,9 @@ const (
 	KindDeleteExperiment  Kind = 26
 	KindAssignCustomers   Kind = 27
 	KindPromoteChallenger Kind = 28
+
+	KindObserve Kind = 30
+	KindDrifted Kind = 31
 )
 
 // Level is the newest level of commands that this build can apply. A build that

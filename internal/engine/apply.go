@@ -36,6 +36,8 @@ func init() {
 		command.KindCheck:             typed(applyCheck),
 		command.KindReport:            typed(applyReport),
 		command.KindAdapt:             typed(applyAdapt),
+		command.KindObserve:           typed(applyObserve),
+		command.KindDrifted:           typed(applyDrifted),
 		command.KindTransition:        typed(applyTransition),
 		command.KindUpgradeModel:      typed(applyUpgradeModel),
 		command.KindCreateExperiment:  typed(applyCreateExperiment),
@@ -90,6 +92,7 @@ func applyDeleteTenant(m *machine, ctx *entryContext, _ string, c command.Delete
 		m.retire(ctx, m.tenants[t.ID], rec.ID)
 	}
 	delete(m.tenants, t.ID)
+	m.book.DropTenant(t.ID)
 	m.refreshTenants()
 	m.refreshKeys()
 	ctx.batch.DropTenant(t.Ordinal)
@@ -155,7 +158,7 @@ func stateOf(f *catalogue.ModelFields) []byte {
 func (m *machine) start(rec *catalogue.ModelRecord, b actors.Birth) *modelRuntime {
 	t := m.tenants[rec.TenantID]
 	b.Evidence = evidenceOf(&rec.Model)
-	mr := &modelRuntime{id: rec.ID, tenantID: rec.TenantID, ordinal: t.Ordinal, handle: m.actors.Spawn(b)}
+	mr := &modelRuntime{id: rec.ID, tenantID: rec.TenantID, ordinal: t.Ordinal, handle: m.actors.Spawn(b), track: m.track(rec)}
 	mr.set(rec, b.Spec)
 	t.models[rec.ID] = mr
 	return mr
@@ -166,6 +169,10 @@ func (m *machine) retire(ctx *entryContext, t *tenantRuntime, id string) {
 	mr := t.models[id]
 	delete(t.models, id)
 	m.directory.put(id, nil)
+	m.book.Drop(t.ID, id)
+	if m.recorder != nil {
+		m.recorder.Forget(id)
+	}
 	mr.handle.Stop(ctx.pending)
 	ctx.batch.DeleteStates(t.Ordinal, id)
 }
@@ -201,6 +208,7 @@ func applyUpdateModel(m *machine, ctx *entryContext, tenant string, c command.Up
 		return nil, err
 	}
 	mr.set(rec, spec)
+	m.book.Renew(tenant, c.ID, ctx.at)
 	mr.handle.Send(&actors.Configure{Index: ctx.index, Spec: spec, Evidence: evidenceOf(&rec.Model), JSON: stateOf(&c.Fields), Pending: ctx.pending})
 	return &rec.Model, nil
 }
@@ -232,6 +240,7 @@ func applyInstallTraining(m *machine, ctx *entryContext, tenant string, c comman
 	}
 	m.keepUnkept(ctx, t, mr, old)
 	mr.record.Store(rec)
+	m.book.Renew(tenant, c.ID, ctx.at)
 	if c.State == nil {
 		m.keep(ctx, t, mr, rec.Version)
 	} else {
@@ -259,6 +268,7 @@ func applyResetLearning(m *machine, ctx *entryContext, tenant string, c command.
 	}
 	m.keep(ctx, t, mr, old.Version)
 	mr.record.Store(rec)
+	m.book.Renew(tenant, c.ID, ctx.at)
 	mr.handle.Send(&actors.Reset{Index: ctx.index, Pending: ctx.pending})
 	m.keep(ctx, t, mr, rec.Version)
 	m.dropOldVersions(ctx, t, old, rec)
@@ -284,6 +294,7 @@ func applyRestoreVersion(m *machine, ctx *entryContext, tenant string, c command
 	}
 	m.keepUnkept(ctx, t, mr, old)
 	mr.record.Store(rec)
+	m.book.Renew(tenant, c.ID, ctx.at)
 	ctx.batch.PutState(t.Ordinal, c.ID, rec.Version, state)
 	mr.handle.Send(&actors.Install{Index: ctx.index, State: state, Pending: ctx.pending})
 	m.dropOldVersions(ctx, t, old, rec)

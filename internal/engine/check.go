@@ -155,7 +155,7 @@ func (d Digest) sum() string {
 	for _, tenant := range slices.Sorted(maps.Keys(d.Interactions)) {
 		fmt.Fprintf(h, "interactions %s %d\n", tenant, d.Interactions[tenant])
 	}
-	fmt.Fprintf(h, "registry %s\n", d.Registry)
+	fmt.Fprintf(h, "registry %s\nmonitoring %s\n", d.Registry, d.Monitoring)
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 

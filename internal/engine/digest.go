@@ -14,6 +14,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/history"
+	"github.com/praetor-engine/praetor/internal/monitor"
 )
 
 // Digest is a fingerprint of everything learned as of one log index, to compare
@@ -23,6 +24,7 @@ type Digest struct {
 	Models       map[string]string `json:"models"`       // id → FNV-1a 64 of the state, or fault@index
 	Interactions map[string]int64  `json:"interactions"` // tenant → recorded and kept
 	Registry     string            `json:"registry"`     // FNV-1a 64 of everything else that is replicated but outcomes
+	Monitoring   string            `json:"monitoring"`   // FNV-1a 64 of what is known of the models' service
 }
 
 // pendingDigest is a digest whose models are still answering.
@@ -31,12 +33,13 @@ type pendingDigest struct {
 	models       []capturedModel
 	interactions map[string]int64
 	catalogue    *catalogue.Capture
+	book         *monitor.Capture
 }
 
 // applyDigest marks the cut; the states come from the actors afterwards, so the
 // log does not wait.
 func applyDigest(m *machine, ctx *entryContext, _ string, _ nothing) (*pendingDigest, error) {
-	d := &pendingDigest{index: ctx.index, models: m.captureModels(), interactions: map[string]int64{}, catalogue: m.catalogue.Capture()}
+	d := &pendingDigest{index: ctx.index, models: m.captureModels(), interactions: map[string]int64{}, catalogue: m.catalogue.Capture(), book: m.book.Capture()}
 	for id, t := range m.tenants {
 		d.interactions[id] = m.history.Count(t.Ordinal)
 	}
@@ -53,7 +56,7 @@ func (p *pendingDigest) wait(ctx context.Context) (Digest, error) {
 	if err != nil {
 		return d, err
 	}
-	d.Registry = fingerprint(registry, experiments)
+	d.Registry, d.Monitoring = fingerprint(registry, experiments), fingerprint(p.book.Append(nil))
 	for _, c := range p.models {
 		select {
 		case captured := <-c.state:

@@ -11,6 +11,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/learn/types"
+	"github.com/praetor-engine/praetor/internal/monitor"
 )
 
 // directory is what every request looks up: keys and models. Its maps are
@@ -37,11 +38,14 @@ type modelRuntime struct {
 	ordinal  uint32 // of the tenant
 	handle   *actors.Model
 	record   atomic.Pointer[catalogue.ModelRecord]
-	learns   bool // of the apply goroutine: outcomes concern it
+	learns   bool           // of the apply goroutine: outcomes concern it
+	spec     learn.Spec     // the same
+	track    *monitor.Track // of the scores that are served
 }
 
 func (mr *modelRuntime) set(rec *catalogue.ModelRecord, spec learn.Spec) {
 	mr.record.Store(rec)
+	mr.spec = spec
 	t, ok := types.Of(spec.Type)
 	mr.learns = ok && (t.Learns(&spec) || evidenceOf(&rec.Model).Mode != evidence.Off)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/endpoint"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/mlclient"
+	"github.com/praetor-engine/praetor/internal/monitor"
 )
 
 // Config is what an engine is opened with.
@@ -39,6 +40,14 @@ type Config struct {
 	TrainWorkers int
 	// CheckInterval is the time between two comparisons of the nodes' states.
 	CheckInterval time.Duration
+	// MonitorScores is how many served scores this node keeps until outcomes follow,
+	// 16 bytes each; 0: served scores are not monitored.
+	MonitorScores int
+	// MonitorWindow is how long outcomes may follow a score.
+	MonitorWindow time.Duration
+	// MonitorInterval is the time between two tellings of what a node learned of
+	// its scores.
+	MonitorInterval time.Duration
 	// Endpoints are the rules of calls to the endpoints of models of type
 	// external_endpoint.
 	Endpoints endpoint.Options
@@ -72,7 +81,8 @@ func DefaultConfig(dataDir string) Config {
 		Worker:        mlclient.DefaultConfig("", ""),
 		TrainWorkers:  1,
 		CheckInterval: DefaultCheckInterval,
-		ShadowShare:   DefaultShadowShare,
+		MonitorScores: monitor.DefaultScores, MonitorWindow: time.Duration(monitor.DefaultWindow) * time.Millisecond, MonitorInterval: DefaultMonitorInterval,
+		ShadowShare: DefaultShadowShare,
 	}
 }
 
@@ -93,6 +103,15 @@ func (c *Config) Validate() error {
 	if c.CheckInterval <= 0 {
 		errs = append(errs, fmt.Errorf("engine: CheckInterval must be above 0, got %v", c.CheckInterval))
 	}
+	if c.MonitorScores < 0 || c.MonitorScores > maxMonitorScores {
+		errs = append(errs, fmt.Errorf("engine: MonitorScores must be 0 to %d, got %d", maxMonitorScores, c.MonitorScores))
+	}
+	if c.MonitorWindow < time.Minute || c.MonitorWindow.Milliseconds() > monitor.MaxWindow {
+		errs = append(errs, fmt.Errorf("engine: MonitorWindow must be a minute to 7 days, got %v", c.MonitorWindow))
+	}
+	if c.MonitorInterval <= 0 {
+		errs = append(errs, fmt.Errorf("engine: MonitorInterval must be above 0, got %v", c.MonitorInterval))
+	}
 	if !(c.ShadowShare >= 0 && c.ShadowShare <= 1) {
 		errs = append(errs, fmt.Errorf("engine: ShadowShare must be 0 to 1, got %v", c.ShadowShare))
 	}
@@ -101,6 +120,9 @@ func (c *Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// maxMonitorScores bounds the memory of the served scores: 1 GiB.
+const maxMonitorScores = 1 << 26
 
 // minOperatorKey is the shortest operator key: 128 bits in hexadecimal would
 // have 32 characters; half of it still cannot be guessed over a network.
@@ -120,6 +142,7 @@ type Engine struct {
 	endpoints *endpoints
 	faults    faultCounter
 	shadow    *shadow
+	teller    *teller
 
 	fallbacks  atomic.Uint64 // scores of challengers that the champion gave
 	overflow   atomic.Uint64 // customers whom this node assigned and no experiment had room for
@@ -158,6 +181,10 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)
 	e.shadow = newShadow(e, config.ShadowShare)
 	e.machine.shadow = e.shadow
+	if config.MonitorScores > 0 {
+		e.machine.recorder = monitor.NewRecorder(config.MonitorScores, config.MonitorWindow.Milliseconds())
+	}
+	e.teller = newTeller(e)
 	e.jobs = newJobs(config.TrainWorkers)
 	e.reports = newReports()
 	e.checker = newChecker(e)
@@ -177,6 +204,8 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.working.Go(func() { reporter.run(ctx) })
 	e.working.Go(func() { e.promoteWinners(ctx) })
 	e.working.Go(func() { e.shadow.run(ctx) })
+	e.working.Go(func() { e.teller.run(ctx, config.MonitorInterval) })
+	e.working.Go(func() { e.measureDrifts(ctx) })
 	return e, nil
 }
 
@@ -185,10 +214,22 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 func (e *Engine) Close(ctx context.Context) error {
 	e.stop()
 	e.working.Wait() // it may start trainings
+	e.tellLast(ctx)
 	e.jobs.close()
 	e.endpoints.client.Close()
 	err := e.node.Close(ctx)
 	return errors.Join(err, e.machine.close())
+}
+
+// tellLast tells what this node learned of its scores since it last told, unless it
+// takes long.
+func (e *Engine) tellLast(ctx context.Context) {
+	if e.Ready() != nil || e.Stale() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	e.teller.tell(ctx, decision.TimeOf(time.Now()))
 }
 
 // close ends the actors and closes the history; the log must be closed before.

@@ -318,6 +318,9 @@ func wantEqual(t testing.TB, what string, got, want Digest) {
 	if string(g) != string(w) {
 		t.Errorf("%s: interactions %s, want %s", what, g, w)
 	}
+	if got.Monitoring != want.Monitoring {
+		t.Errorf("%s: monitoring %s, want %s", what, got.Monitoring, want.Monitoring)
+	}
 	if got.Registry != want.Registry {
 		t.Errorf("%s: registry and audit chains %s, want %s", what, got.Registry, want.Registry)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/history"
+	"github.com/praetor-engine/praetor/internal/monitor"
 	"github.com/praetor-engine/praetor/internal/wire"
 )
 
@@ -28,8 +29,10 @@ type machine struct {
 	actors    *actors.System
 	directory directory // reads are safe from any goroutine
 	tenants   map[string]*tenantRuntime
-	onCheck   *checker // nil in a replay
-	shadow    *shadow  // nil in a replay
+	onCheck   *checker          // nil in a replay
+	shadow    *shadow           // nil in a replay
+	book      *monitor.Book     // reads are safe from any goroutine
+	recorder  *monitor.Recorder // the same; nil in a replay, and when served scores are not monitored
 	log       zerolog.Logger
 }
 
@@ -54,7 +57,7 @@ type reply struct {
 func newMachine(store *history.Store, system *actors.System, log zerolog.Logger) *machine {
 	return &machine{
 		catalogue: catalogue.New(), history: store, actors: system, log: log,
-		tenants: map[string]*tenantRuntime{},
+		tenants: map[string]*tenantRuntime{}, book: monitor.NewBook(),
 	}
 }
 

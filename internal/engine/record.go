@@ -48,6 +48,7 @@ func (m *machine) recordOne(ctx *entryContext, t *tenantRuntime, o *decision.Out
 	o.Class = class
 	ctx.batch.Record(t.Ordinal, o, []byte(rec.Encoded), impression)
 	m.catalogue.CountOutcome(t.ID, o)
+	m.follow(ctx, t, o)
 	if o.IdempotencyKey != "" {
 		m.catalogue.Answers().Add(&catalogue.Answer{
 			Key: key, Tenant: t.Ordinal, Fingerprint: rec.Fingerprint, At: ctx.at,

@@ -11,6 +11,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
+	"github.com/praetor-engine/praetor/internal/monitor"
 )
 
 // Scorer scores with one model as it was published when the Scorer was made.
@@ -20,6 +21,7 @@ type Scorer struct {
 	inputs    []string // the interaction features that are inputs of the model
 	history   summaries
 	endpoints *endpoints
+	track     *monitor.Track
 	tenantID  string
 	ordinal   uint32 // of the tenant
 
@@ -59,7 +61,7 @@ func (e *Engine) scorerOf(mr *modelRuntime) (Scorer, error) {
 	}
 	return Scorer{
 		model: m, published: p, inputs: p.Spec.InteractionInputs, history: e.machine.history,
-		endpoints: e.endpoints, tenantID: mr.tenantID, ordinal: mr.ordinal,
+		endpoints: e.endpoints, track: mr.track, tenantID: mr.tenantID, ordinal: mr.ordinal,
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/praetor-engine/praetor/cluster"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/history"
+	"github.com/praetor-engine/praetor/internal/monitor"
 	"github.com/praetor-engine/praetor/internal/wire"
 	"github.com/praetor-engine/praetor/snapshot"
 )
@@ -22,6 +23,7 @@ import (
 const (
 	sectionRegistry    = "registry"    // JSON: package catalogue
 	sectionExperiments = "experiments" // package catalogue; snapshots before experiments have none
+	sectionMonitoring  = "monitoring"  // package monitor; snapshots before monitoring have none
 	sectionAnswers     = "answers"     // package catalogue
 	sectionModels      = "models"      // below
 	sectionSummaries   = "summaries"   // package history
@@ -44,6 +46,7 @@ type machineCapture struct {
 	catalogue *catalogue.Capture
 	history   *history.Capture
 	models    []capturedModel
+	book      *monitor.Capture
 }
 
 type capturedModel struct {
@@ -58,7 +61,7 @@ func (m *machine) Capture(uint64) (cluster.Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &machineCapture{catalogue: m.catalogue.Capture(), history: past, models: m.captureModels()}
+	c := &machineCapture{catalogue: m.catalogue.Capture(), history: past, models: m.captureModels(), book: m.book.Capture()}
 	return c, nil
 }
 
@@ -91,6 +94,7 @@ func (c *machineCapture) Persist(w *snapshot.Writer) error {
 	}{
 		{sectionRegistry, func(w io.Writer) error { _, err := w.Write(registry); return err }},
 		{sectionExperiments, func(w io.Writer) error { _, err := w.Write(experiments); return err }},
+		{sectionMonitoring, func(w io.Writer) error { _, err := w.Write(c.book.Append(nil)); return err }},
 		{sectionAnswers, func(w io.Writer) error { _, err := w.Write(c.catalogue.AppendAnswers(nil)); return err }},
 		{sectionModels, c.writeModels},
 		{sectionSummaries, c.history.Encode},
@@ -155,6 +159,7 @@ func (m *machine) Restore(src *snapshot.Source) error {
 		m.mu.Lock()
 		m.catalogue = catalogue.New()
 		m.mu.Unlock()
+		m.book.Replace(nil)
 		m.directory.clear()
 		return m.history.Restore("", nil)
 	}
@@ -162,6 +167,9 @@ func (m *machine) Restore(src *snapshot.Source) error {
 		return fmt.Errorf("engine: restore the history: %w", err)
 	}
 	if err := m.restoreCatalogue(src); err != nil {
+		return err
+	}
+	if err := m.restoreBook(src); err != nil {
 		return err
 	}
 	models, err := readSection(src, sectionModels)
@@ -227,6 +235,24 @@ func (m *machine) restoreCatalogue(src *snapshot.Source) error {
 	m.mu.Lock()
 	m.catalogue = c
 	m.mu.Unlock()
+	return nil
+}
+
+// restoreBook restores what is known of the models' service.
+func (m *machine) restoreBook(src *snapshot.Source) error {
+	section, err := readSection(src, sectionMonitoring)
+	if errors.Is(err, fs.ErrNotExist) {
+		m.book.Replace(nil)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	book, err := monitor.Read(section)
+	if err != nil {
+		return fmt.Errorf("engine: snapshot section %s: %w", sectionMonitoring, err)
+	}
+	m.book.Replace(book)
 	return nil
 }
 

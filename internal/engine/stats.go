@@ -34,10 +34,14 @@ type Stats struct {
 	AuditEntries     uint64 // kept, of all audit logs
 	AuditDropped     uint64 // dropped by the bounds on audit logs, of the tenants there are
 	JobsRunning      int
-	ReplicaChecks    uint64 // digests of other nodes that were the same as this node's
-	Diverged         bool   // this node's state differs from that of most nodes
-	EndpointCalls    uint64 // queries to the endpoints of models
-	DegradedScores   uint64 // of these, answered with a fallback
+	ReplicaChecks    uint64  // digests of other nodes that were the same as this node's
+	Diverged         bool    // this node's state differs from that of most nodes
+	Alerts           int64   // of all tenants, as of the last look
+	OutcomesJoined   uint64  // to scores that this node served, since its start
+	MonitorSample    float64 // share of the customers whose scores wait for outcomes here
+	MonitorLost      uint64  // parcels of figures given up for want of a quorum
+	EndpointCalls    uint64  // queries to the endpoints of models
+	DegradedScores   uint64  // of these, answered with a fallback
 
 	Experiments          int    // active
 	ExperimentCustomers  int    // assigned in running experiments
@@ -89,6 +93,11 @@ func (e *Engine) Stats() Stats {
 	s.JobsRunning = len(e.jobs.training)
 	e.jobs.mu.Unlock()
 	s.ReplicaChecks, s.Diverged = e.checker.checks.Load(), e.checker.err() != nil
+	s.Alerts, s.MonitorLost = e.teller.alerts.Load(), e.teller.lost.Load()
+	if m.recorder != nil {
+		r := m.recorder.Stats()
+		s.OutcomesJoined, s.MonitorSample = r.Joined, r.SampleShare
+	}
 	s.EndpointCalls, s.DegradedScores = e.endpoints.asked.Load(), e.endpoints.degraded.Load()
 	return s
 }

@@ -204,6 +204,14 @@ func (b *Book) Life(tenant, model string) *Life {
 	return b.lives[tenant][model]
 }
 
+// Tenant returns the lives of a tenant's models, as Life does.
+func (b *Book) Tenant(tenant string) map[string]*Life {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.era++
+	return maps.Clone(b.lives[tenant])
+}
+
 // Capture is the Book as of one moment.
 type Capture struct{ lives map[string]map[string]*Life }
 

@@ -33,18 +33,19 @@
 // model is joined to that model's scores alone. As in training, every labelled
 // outcome is a row: two outcomes after one score are two.
 //
-// Where two nodes served the same customer the same offer, and the outcome names
-// neither decision nor model, both join it.
+// Each node looks among the scores that it served itself. An outcome with a known
+// decision is so joined once; one without is joined by every node that served its
+// customer its offer, each to the newest of its own scores.
 //
 // # The table
 //
-// The table has a fixed number of places. When fresh scores displace others that
-// are still within the window, it goes over to a sample: one half of the
+// The table has a fixed number of places. When more than half of them hold scores
+// that are still within the window, it goes over to a sample: one half of the
 // customers (or decisions), then a quarter, and so on, by a hash, so that what is
-// kept is unbiased: a customer's scores are in it as long as their outcomes may
-// follow, or not at all. The Book's counts of unnamed responses are scaled by the
-// inverse share; AUC, log-loss and calibration need no scale. When the table is
-// less than a quarter full, the sample doubles.
+// kept is unbiased. Below that collisions displace some, the oldest first. When
+// less than a fifth is in use, the sample doubles, once a minute. The Book's counts
+// of unnamed responses are scaled by the inverse share; AUC, log-loss and
+// calibration need no scale.
 //
 // Of a ranking the first MaxRanks offers are kept, what a page can show; all are
 // counted. They stand beside each other, so that a ranking costs one trip to the

@@ -196,8 +196,8 @@ func TestSampling(t *testing.T) {
 		}
 	}
 	level := r.table.level.Load()
-	if level < 4 || level > 7 { // 200 000 scores for 16 384 places
-		t.Fatalf("level %d, want 4 to 7", level)
+	if level < 4 || level > 6 { // 200 000 scores for 16 384 places
+		t.Fatalf("level %d, want 4 to 6", level)
 	}
 	kept, scores := 0, 0
 	for i := range customers {
@@ -214,11 +214,11 @@ func TestSampling(t *testing.T) {
 		}
 	}
 	// What was displaced before the sample was small enough is missing.
-	if share := float64(scores) / float64(kept*offers); share < 0.92 {
+	if share := float64(scores) / float64(kept*offers); share < 0.8 {
 		t.Errorf("of the customers in the sample %v of the scores were kept, want nearly all", share)
 	}
 	d := r.Take(noon)
-	if len(d) != 1 || float64(d[0].Responses) < 0.9*customers*offers || float64(d[0].Responses) > 1.1*customers*offers {
+	if len(d) != 1 || float64(d[0].Responses) < 0.7*customers*offers || float64(d[0].Responses) > 1.1*customers*offers {
 		t.Errorf("Take() = %+v, want about %d responses", d, customers*offers)
 	}
 	for range sampleBits {
@@ -229,11 +229,28 @@ func TestSampling(t *testing.T) {
 	}
 }
 
+// Customers who come again and again fill no table that has room for them.
+func TestNoSamplingWithoutNeed(t *testing.T) {
+	r := NewRecorder(1<<14, DefaultWindow)
+	track := r.Track("t", "m")
+	for range 50 {
+		for i := range 512 { // a quarter of the places
+			s := track.Subject("", fmt.Sprint(i))
+			for k := range MaxRanks {
+				track.Serve(s, noon, fmt.Sprint(k), 0.5, k)
+			}
+		}
+	}
+	if got := r.Stats().SampleShare; got != 1 {
+		t.Errorf("the sample's share is %v, want 1", got)
+	}
+}
+
 func TestTornPlacesAreNobodys(t *testing.T) {
 	tab := newTable(64, DefaultWindow)
 	subject := tab.subject(kindCustomer, 1, "c")
 	tab.put(subject, "o", 3, noon, 0.5)
-	b := tab.bucket(subject, tab.key(subject, "o"))
+	b := &tab.buckets[tab.bucket(subject, tab.key(subject, "o"))]
 	for i := range b {
 		if b[i].word.Load() != 0 {
 			b[i].word.Add(1 << 30) // as if another writer's word were beside this key
@@ -385,8 +402,10 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// BenchmarkServe has the cost of a request: with the scores of all customers kept,
+// and with so many that only a sample is.
 func BenchmarkServe(b *testing.B) {
-	ids := make([]string, 1<<14)
+	ids := make([]string, 1<<18)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("customer-%d", i)
 	}
@@ -394,17 +413,18 @@ func BenchmarkServe(b *testing.B) {
 	for i := range offers {
 		offers[i] = fmt.Sprintf("offer-%d", i)
 	}
-	for _, n := range []int{1, 20} {
-		b.Run(fmt.Sprintf("offers=%d", n), func(b *testing.B) {
-			r := NewRecorder(DefaultScores, DefaultWindow)
-			track := r.Track("t", "m")
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				s := track.Subject("", ids[i%len(ids)])
-				for k := range n {
-					track.Serve(s, noon, offers[k], float64(i%1000)/1000, k)
+	for _, customers := range []int{1 << 12, 1 << 18} {
+		for _, n := range []int{1, 20} {
+			b.Run(fmt.Sprintf("customers=%d/offers=%d", customers, n), func(b *testing.B) {
+				r := NewRecorder(DefaultScores, DefaultWindow)
+				track := r.Track("t", "m")
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					track.ServeRanking(track.Subject("", ids[i%customers]), noon, n, func(rank int) (string, float64) {
+						return offers[rank], float64(i%1000) / 1000
+					})
 				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -147,7 +147,7 @@ func (t *Track) Subject(decisionID, customerID string) (s Subject) {
 
 // MaxRanks is how many offers of a ranking wait for outcomes, the first ones: what
 // is shown of it. All are counted.
-const MaxRanks = 16
+const MaxRanks = 8
 
 // Serve records a score that was served at a time, for an offer or for none, in a
 // ranking at the rank, from 0. It takes no lock and allocates nothing, but for the
@@ -164,6 +164,21 @@ func (t *Track) Serve(s Subject, at decision.Time, offerID string, score float64
 	if s.hash != 0 && rank < MaxRanks {
 		table := t.recorder.table
 		table.put(s.hash, offerID, t.slot, at, score)
+	}
+}
+
+// ServeRanking is Serve for each offer of a ranking; next returns the offer and the
+// score at a rank.
+func (t *Track) ServeRanking(s Subject, at decision.Time, n int, next func(rank int) (offerID string, score float64)) {
+	if t == nil {
+		return
+	}
+	if s.hash != 0 {
+		t.recorder.table.touch(s.hash)
+	}
+	for rank := range n {
+		offerID, score := next(rank)
+		t.Serve(s, at, offerID, score, rank)
 	}
 }
 

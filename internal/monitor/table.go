@@ -38,12 +38,12 @@ const maxSkew = 60
 
 type place struct{ check, word atomic.Uint64 }
 
-// places are those that a key can be in: a cache line.
+// places are those of a bucket: a cache line. A key can be in one of two buckets.
 const places = 4
 
 // region is how many buckets beside each other hold a subject's scores: a ranking
 // costs one place in memory, not one for each of its offers.
-const region = 8
+const region = 4
 
 type bucket [places]place
 
@@ -54,9 +54,7 @@ type table struct {
 	window  uint64
 	level   atomic.Uint32 // the sample is one of 2^level subjects
 
-	// displaced counts what fresh scores displaced of the sample since the level
-	// last changed.
-	displaced atomic.Uint64
+	displaced atomic.Uint64 // what fresh scores displaced of the sample
 }
 
 // newTable returns a table of about size places.
@@ -97,9 +95,20 @@ func inSample(key uint64, level uint32) bool { return key&(1<<level-1) == 0 }
 // sampled reports whether the subject's scores are kept.
 func (t *table) sampled(subject uint64) bool { return inSample(subject>>32, t.level.Load()) }
 
-// bucket returns a key's: in its subject's region, by the key.
-func (t *table) bucket(subject, key uint64) *bucket {
-	return &t.buckets[(subject>>8&^(region-1)|key>>61)&uint64(len(t.buckets)-1)]
+// bucket returns the place of a key's first bucket, in its subject's region; the
+// second one is beside it.
+func (t *table) bucket(subject, key uint64) uint64 {
+	return (subject>>8&^(region-1) | key>>62) & uint64(len(t.buckets)-1)
+}
+
+// touch brings a subject's region near: its cache lines come together, and not one
+// after the other as they are written to.
+func (t *table) touch(subject uint64) (sum uint64) {
+	first := subject >> 8 &^ (region - 1) & uint64(len(t.buckets)-1)
+	for i := range uint64(region) {
+		sum += t.buckets[first+i][0].word.Load()
+	}
+	return sum
 }
 
 // age returns how many seconds before the time at a word was written, and
@@ -134,61 +143,89 @@ func scoreOf(word uint64) float64 { return float64(word&scoreMask) / scoreMask }
 // the same, else in a free one, one whose window is over or one that is not of
 // the sample any more, else in the oldest one's.
 func (t *table) put(subject uint64, offerID string, slot uint32, at decision.Time, score float64) {
-	level := t.level.Load()
-	key := t.key(subject, offerID)
-	b := t.bucket(subject, key)
-	best, rank := 0, uint64(0)
+	key, level := t.key(subject, offerID), t.level.Load()
+	first := t.bucket(subject, key)
+	best, rank := t.place(&t.buckets[first], key, slot, at, level)
+	if rank < freeRank {
+		if other, r := t.place(&t.buckets[first^1], key, slot, at, level); r > rank {
+			best, rank = other, r
+		}
+	}
+	word := wordOf(slot, at, score)
+	best.check.Store(key ^ word)
+	best.word.Store(word)
+	if rank >= freeRank {
+		return
+	}
+	// Collisions displace now and then; whether the table is full a look tells.
+	if n := t.displaced.Add(1); n%uint64(len(t.buckets)/8+1) == 0 && t.fill(at, level, n) > fullShare {
+		t.resize(level, level+1)
+	}
+}
+
+// The ranks of places that may be had for nothing; others rank by their age.
+const (
+	sameRank = math.MaxUint64
+	freeRank = math.MaxUint64 - 1
+)
+
+// place returns the best place of a bucket for a key.
+func (t *table) place(b *bucket, key uint64, slot uint32, at decision.Time, level uint32) (best *place, rank uint64) {
 	for i := range b {
 		word := b[i].word.Load()
 		old := b[i].check.Load() ^ word
 		if old == key && slotOf(word) == slot {
-			best, rank = i, math.MaxUint64
-			break
+			return &b[i], sameRank
 		}
 		age, within := t.age(word, int64(at))
 		r := age + 1
 		if word == 0 || !within || !inSample(old, level) {
-			r = math.MaxUint64 - 1
+			r = freeRank
 		}
 		if r > rank {
-			best, rank = i, r
+			best, rank = &b[i], r
 		}
 	}
-	word := wordOf(slot, at, score)
-	b[best].check.Store(key ^ word)
-	b[best].word.Store(word)
-	if rank < math.MaxUint64-1 && t.displaced.Add(1) == uint64(len(t.buckets)/32+1) {
-		t.narrow(level)
-	}
+	return best, rank
 }
 
-// narrow halves the sample: one place in 128 was displaced.
-func (t *table) narrow(level uint32) {
-	if level < sampleBits && t.level.CompareAndSwap(level, level+1) {
-		t.displaced.Store(0)
-	}
-}
+// The shares of the places in use above which the sample is halved, and below
+// which it is doubled.
+const (
+	fullShare  = 0.5
+	emptyShare = 0.2
+)
 
-// widen doubles the sample when the table is less than a quarter full, by the
-// places of its first buckets.
-func (t *table) widen(at decision.Time) {
-	level := t.level.Load()
-	if level == 0 {
-		return
-	}
-	look := min(len(t.buckets), 4096)
+// lookedAt is how many buckets tell how full the table is: with 2048 places the
+// standard error is 0.011.
+const lookedAt = 512
+
+// fill estimates the share of the places that are in use, from some buckets.
+func (t *table) fill(at decision.Time, level uint32, from uint64) float64 {
+	look := min(len(t.buckets), lookedAt)
 	full := 0
 	for i := range look {
-		for k := range t.buckets[i] {
-			p := &t.buckets[i][k]
-			word := p.word.Load()
-			if _, within := t.age(word, int64(at)); within && word != 0 && inSample(p.check.Load()^word, level) {
+		b := &t.buckets[(mix(from)+uint64(i))&uint64(len(t.buckets)-1)]
+		for k := range b {
+			word := b[k].word.Load()
+			if _, within := t.age(word, int64(at)); within && word != 0 && inSample(b[k].check.Load()^word, level) {
 				full++
 			}
 		}
 	}
-	if full < look*places/4 && t.level.CompareAndSwap(level, level-1) {
-		t.displaced.Store(0)
+	return float64(full) / float64(look*places)
+}
+
+func (t *table) resize(from, to uint32) {
+	if to <= sampleBits {
+		t.level.CompareAndSwap(from, to)
+	}
+}
+
+// widen doubles the sample when there is room.
+func (t *table) widen(at decision.Time) {
+	if level := t.level.Load(); level > 0 && t.fill(at, level, uint64(at)) < emptyShare {
+		t.resize(level, level-1)
 	}
 }
 
@@ -197,15 +234,18 @@ func (t *table) widen(at decision.Time) {
 // negative slot, by any.
 func (t *table) find(subject uint64, offerID string, slot int, at int64) (word uint64, ok bool) {
 	key := t.key(subject, offerID)
-	b := t.bucket(subject, key)
+	first := t.bucket(subject, key)
 	least := uint64(math.MaxUint64)
-	for i := range b {
-		w := b[i].word.Load()
-		if w == 0 || b[i].check.Load()^w != key || (slot >= 0 && slotOf(w) != uint32(slot)) {
-			continue
-		}
-		if age, within := t.age(w, at); within && age < least {
-			word, ok, least = w, true, age
+	for _, n := range [...]uint64{first, first ^ 1} {
+		b := &t.buckets[n]
+		for i := range b {
+			w := b[i].word.Load()
+			if w == 0 || b[i].check.Load()^w != key || (slot >= 0 && slotOf(w) != uint32(slot)) {
+				continue
+			}
+			if age, within := t.age(w, at); within && age < least {
+				word, ok, least = w, true, age
+			}
 		}
 	}
 	return word, ok

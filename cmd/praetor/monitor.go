@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/praetor-engine/praetor/internal/client"
+)
+
+type alertsCommand struct {
+	connection `embed:""`
+}
+
+// Run lists the alerts.
+func (c *alertsCommand) Run(ctx context.Context, env *environment) error {
+	engine, ctx, done, err := c.open(ctx, c.client)
+	if err != nil {
+		return err
+	}
+	defer done()
+	titles := []string{"MODEL", "KEY", "SEVERITY", "RULE", "SINCE", "WHAT"}
+	return printList(env.out, c.JSON, engine.AllAlerts(ctx), titles, func(a client.Alert) []string {
+		return []string{a.ModelID, a.ModelKey, a.Severity, a.Rule, a.Since.UTC().Format("2006-01-02"), a.Message}
+	})
+}
+
+type modelsMonitor struct {
+	connection `embed:""`
+	Model      string `arg:"" help:"The model's id or key."`
+	Days       int    `default:"14" help:"How many days, at most 35 (${default})."`
+}
+
+// Run shows the days and the alerts.
+func (c *modelsMonitor) Run(ctx context.Context, env *environment) error {
+	engine, ctx, done, err := c.open(ctx, c.client)
+	if err != nil {
+		return err
+	}
+	defer done()
+	model, err := findModel(ctx, engine, c.Model, false)
+	if err != nil {
+		return err
+	}
+	m, err := engine.Monitoring(ctx, model.ID, c.Days)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(env.out, m)
+	}
+	m.Total.Date = "all"
+	var rows [][]string
+	for _, d := range append(m.Days, m.Total) {
+		rows = append(rows, []string{
+			d.Date, strconv.FormatUint(d.Responses, 10), figure(d.Rate), strconv.FormatUint(d.Served, 10), strconv.FormatUint(d.Joined, 10),
+			figure(d.AUC), figure(d.LogLoss), figure(d.PSI),
+		})
+	}
+	titles := []string{"DAY", "RESPONSES", "RATE", "SERVED", "JOINED", "AUC", "LOG-LOSS", "PSI"}
+	if err := printTable(env.out, titles, rows); err != nil {
+		return err
+	}
+	for _, a := range m.Alerts {
+		fmt.Fprintf(env.out, "\n%s since %s: %s\n  good when %s\n", a.Severity, a.Since.UTC().Format("2006-01-02"), a.Message, a.GoodWhen)
+	}
+	return nil
+}
+
+// figure shows a figure that may not be known.
+func figure(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return strconv.FormatFloat(*v, 'f', 4, 64)
+}

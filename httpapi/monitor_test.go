@@ -1,0 +1,47 @@
+package httpapi
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestMonitoringAndAlerts(t *testing.T) {
+	a := startAPI(t)
+	id := a.create(fmt.Sprintf(scorecardBody, "card"))
+	model := "/api/v1/algorithm-models/" + id
+	var scored struct{ DecisionID string }
+	a.must(200, post, model+"/score", a.viewer, `{"customerId":"c1","offerId":"o1","decisionId":"d1","attributes":{}}`).into(t, &scored)
+	if scored.DecisionID != "d1" {
+		t.Errorf("a score's decisionId: got %q, want d1", scored.DecisionID)
+	}
+	a.must(200, post, model+"/score-offer-set", a.viewer, `{"decisionId":"d2","offers":[{"id":"o1"},{"id":"o2"}]}`).into(t, &scored)
+	if scored.DecisionID != "d2" {
+		t.Errorf("a ranking's decisionId: got %q, want d2", scored.DecisionID)
+	}
+	a.must(200, post, model+"/score-batch", a.viewer, `{"rows":[{"customerId":"c9","attributes":{}}]}`)
+	for i := range 120 {
+		a.must(201, post, "/api/v1/respond", a.viewer, fmt.Sprintf(`{"customerId":"c%d","outcome":"accept","modelId":%q}`, i, id))
+	}
+	var m struct {
+		ModelKey string
+		Total    struct{ Responses, Positives int }
+		Alerts   []struct{ Rule string }
+	}
+	a.must(200, get, model+"/monitoring", a.viewer, "").into(t, &m)
+	if m.ModelKey != "card" || m.Total.Responses != 120 || m.Total.Positives != 120 || len(m.Alerts) != 1 || m.Alerts[0].Rule != "one_class" {
+		t.Errorf("monitoring: got %+v, want 120 positive responses and their alert", m)
+	}
+	var l struct {
+		Data []struct{ ModelID, ModelKey, Rule string }
+	}
+	a.must(200, get, "/api/v1/alerts?severity=critical&rule=one_class&modelId="+id, a.viewer, "").into(t, &l)
+	if len(l.Data) != 1 || l.Data[0].ModelID != id || l.Data[0].ModelKey != "card" {
+		t.Errorf("alerts: got %+v, want one of model %s", l, id)
+	}
+	for _, path := range []string{
+		model + "/monitoring?days=0", model + "/monitoring?days=36", model + "/monitoring?days=x", "/api/v1/alerts?severity=bad",
+		"/api/v1/alerts?rule=bad", "/api/v1/alerts?limit=0", "/api/v1/alerts?cursor=x",
+	} {
+		a.must(400, get, path, a.viewer, "")
+	}
+}

@@ -15,6 +15,11 @@ type experimentsCommands struct {
 	List    experimentsList    `cmd:"" help:"List the experiments."`
 	Show    experimentsShow    `cmd:"" help:"Show an experiment and its split."`
 	Results experimentsResults `cmd:"" help:"Show what came of an experiment so far."`
+
+	Create   experimentsCreate `cmd:"" help:"Make an experiment of a champion and challengers."`
+	Start    experimentsStart  `cmd:"" help:"Begin to assign customers, or go on after a pause."`
+	Pause    experimentsPause  `cmd:"" help:"Stop assigning and counting for a while: all get the champion."`
+	Complete experimentsEnd    `cmd:"" help:"End an experiment; its results stay."`
 }
 
 type experimentsList struct {

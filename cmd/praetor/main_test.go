@@ -81,6 +81,7 @@ func newFake(t *testing.T) *fakeEngine {
 		"POST /api/v1/models/model_1/registry": {200, `{"modelId":"model_1","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"model_0",
 			"rollbackGuardBreaches":[{"signal":"auc","value":0.1,"threshold":0.05}]}`},
 		"POST /api/v1/algorithm-models/model_1/upgrade": {201, `{"upgraded":` + strings.ReplaceAll(modelJSON, "bayesian", "logistic_regression") + `,"experiment":null}`},
+		"POST /api/v1/algorithm-models/model_2/upgrade": {201, `{"upgraded":` + strings.ReplaceAll(modelJSON, "bayesian", "logistic_regression") + `,"experiment":` + experimentJSON + `}`},
 		"GET /api/v1/audit-logs": {200, `{"logs":[{"id":"aud_7","action":"transition","entityType":"algorithmModel","entityId":"model_1","entityName":"Cards",
 			"before":{"registryStatus":"challenger"},"after":{"registryStatus":"champion"},"actor":"alice","keyId":"key_1","tenantId":"acme","requestId":"r","timestamp":"2026-04-22T10:00:00.000Z",
 			"prevHash":"00","integrityHash":"01"}],"total":7,"page":1,"limit":50}`},
@@ -90,6 +91,8 @@ func newFake(t *testing.T) *fakeEngine {
 		"GET /api/v1/families/cards":                   {200, familyJSON},
 		"GET /api/v1/experiments":                      {200, page(experimentJSON)},
 		"GET /api/v1/experiments/exp_1":                {200, experimentJSON},
+		"POST /api/v1/experiments":                     {201, experimentJSON},
+		"PUT /api/v1/experiments/exp_1":                {200, experimentJSON},
 		"GET /api/v1/experiments/exp_1/results":        {200, resultsJSON},
 		"GET /api/v1/algorithm-models/model_2":         {200, strings.ReplaceAll(modelJSON, "model_1", "model_2")},
 		"POST /api/v1/algorithm-models/model_2/train":  {202, `{"jobId":"job_2","modelId":"model_2","status":"queued"}`},
@@ -196,6 +199,14 @@ func TestCommands(t *testing.T) {
 			"experiments results exp_1", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "GET /api/v1/experiments/exp_1/results " + tenantKey},
 			[]string{"next          400      60         0.1500  0.1183–0.1883  +50.0 %  0.0229  significant", "NOT as it should be", "next     90        0.2000  0.1000  +0.0500     0.0600    0.1200"},
 		},
+		{
+			"experiments create q2 --champion model_1 --challenger model_2=20 --holdout 5 --start",
+			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "GET /api/v1/algorithm-models/model_2 " + tenantKey, "POST /api/v1/experiments " + tenantKey},
+			[]string{"key          q2", "challenger  model_2  20 %"},
+		},
+		{"experiments start exp_1", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "PUT /api/v1/experiments/exp_1 " + tenantKey}, []string{"key          q2"}},
+		{"experiments pause exp_1 --json", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "PUT /api/v1/experiments/exp_1 " + tenantKey}, []string{`"id": "exp_1"`}},
+		{"experiments complete exp_1", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "PUT /api/v1/experiments/exp_1 " + tenantKey}, []string{"key          q2"}},
 		{"experiments results exp_1 --json", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "GET /api/v1/experiments/exp_1/results " + tenantKey}, []string{`"chiSquare": 20.1`}},
 		{
 			"audit list --action transition", []string{"GET /api/v1/audit-logs " + tenantKey},
@@ -206,6 +217,10 @@ func TestCommands(t *testing.T) {
 		{
 			"models upgrade model_1", []string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "POST /api/v1/algorithm-models/model_1/upgrade " + tenantKey},
 			[]string{"logistic_regression"},
+		},
+		{
+			"models upgrade model_2 --experiment", []string{"GET /api/v1/algorithm-models/model_2 " + tenantKey, "POST /api/v1/algorithm-models/model_2/upgrade " + tenantKey},
+			[]string{"logistic_regression", "experiment   q2, a draft"},
 		},
 		{"audit verify", []string{"GET /api/v1/audit-logs/verify " + tenantKey}, []string{"intact: 7 entries"}},
 		{"audit export --format csv", []string{"GET /api/v1/audit-logs/export " + tenantKey}, []string{`{"id":"aud_1"}`}},

@@ -143,9 +143,18 @@ func TestRequests(t *testing.T) {
 		},
 		{
 			name: "upgrade", answer: answer{status: 201, body: `{"upgraded":{"id":"m2","key":"m-bayesian"},"experiment":null}`},
-			call:   func(c *Client) (any, error) { return c.Upgrade(ctx, "m") },
+			call:   func(c *Client) (any, error) { return c.Upgrade(ctx, "m", false) },
 			method: "POST", uri: "/api/v1/algorithm-models/m/upgrade", body: `{}`,
-			check: func(t *testing.T, got any) { equal(t, got.(Model).Key, "m-bayesian") },
+			check: func(t *testing.T, got any) {
+				equal(t, got.(Upgraded).Model.Key, "m-bayesian")
+				equal(t, got.(Upgraded).Experiment, (*Experiment)(nil))
+			},
+		},
+		{
+			name: "upgrade with an experiment", answer: answer{status: 201, body: `{"upgraded":{"id":"m2"},"experiment":{"id":"exp_1","status":"draft"}}`},
+			call:   func(c *Client) (any, error) { return c.Upgrade(ctx, "m", true) },
+			method: "POST", uri: "/api/v1/algorithm-models/m/upgrade", body: `{"createExperiment":true}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Upgraded).Experiment.ID, "exp_1") },
 		},
 		{
 			name: "evolution", answer: answer{status: 200, body: `{"modelId":"m","progress":{"nextTier":"bayesian","progressPct":83,"details":{"aucRequired":0.8}},"timeline":[{"version":2,"reason":"train"}],"upgradedTo":"m2"}`},

@@ -6,14 +6,21 @@ import (
 	"time"
 )
 
+// Upgraded is what an upgrade made.
+type Upgraded struct {
+	Model      Model       `json:"upgraded"`
+	Experiment *Experiment `json:"experiment"` // nil unless asked for
+}
+
 // Upgrade makes a model of the next type on the ladder of a model, a draft that
-// has learned nothing.
-func (c *Client) Upgrade(ctx context.Context, id string, opts ...Option) (Model, error) {
-	var out struct {
-		Upgraded Model `json:"upgraded"`
-	}
-	err := c.do(ctx, call{method: http.MethodPost, path: modelPath(id, "upgrade"), body: struct{}{}}, opts, &out)
-	return out.Upgraded, err
+// has learned nothing; withExperiment, also an experiment of the two, a draft with
+// half of the customers for each.
+func (c *Client) Upgrade(ctx context.Context, id string, withExperiment bool, opts ...Option) (out Upgraded, err error) {
+	body := struct {
+		CreateExperiment bool `json:"createExperiment,omitempty"`
+	}{withExperiment}
+	err = c.do(ctx, call{method: http.MethodPost, path: modelPath(id, "upgrade"), body: body}, opts, &out)
+	return out, err
 }
 
 // Evolution is where a model stands on the ladder of types.

@@ -240,7 +240,7 @@ func (l *life) setUp(ctx context.Context) error {
 			if !l.features.Registry {
 				continue
 			}
-			a, err := l.persist(ctx, nodes.Request{
+			a, _, err := l.persist(ctx, nodes.Request{
 				Method: http.MethodPost, Path: "/api/v1/models/" + id + "/registry", Key: reg.key,
 				IdempotencyKey: fmt.Sprintf("life-%d-challenger-%d", l.number, j), Body: map[string]any{"status": challenger.String()},
 			})
@@ -261,7 +261,7 @@ func (l *life) createModel(ctx context.Context, key, name, family, kind string) 
 		"key": name, "name": name, "family": family, "modelType": kind, "status": "active",
 		"learningConfig": map[string]any{"autoLearn": true},
 	}
-	a, err := l.persist(ctx, nodes.Request{Method: http.MethodPost, Path: modelsPath, Key: key, Body: body, IdempotencyKey: fmt.Sprintf("life-%d-%s", l.number, name)})
+	a, _, err := l.persist(ctx, nodes.Request{Method: http.MethodPost, Path: modelsPath, Key: key, Body: body, IdempotencyKey: fmt.Sprintf("life-%d-%s", l.number, name)})
 	if err != nil {
 		return "", err
 	}
@@ -273,21 +273,20 @@ func (l *life) createModel(ctx context.Context, key, name, family, kind string) 
 const modelsPath = "/api/v1/algorithm-models"
 
 // persist sends a request to one node after another until one answers what is
-// not temporary. Writes must have an idempotency key.
-func (l *life) persist(ctx context.Context, r nodes.Request) (a nodes.Answer, err error) {
-	next := 0
+// not temporary, and says how often that took. Writes must have an idempotency key.
+func (l *life) persist(ctx context.Context, r nodes.Request) (a nodes.Answer, tries int, err error) {
 	err = nodes.Await(ctx, func(ctx context.Context) error {
 		var err error
 		short, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
-		a, err = l.members[next%len(l.members)].Do(short, r)
-		next++
+		a, err = l.members[tries%len(l.members)].Do(short, r)
+		tries++
 		if err == nil && temporary(&a) {
 			err = fmt.Errorf("chaos: %s %s: %s", r.Method, r.Path, &a)
 		}
 		return err
 	})
-	return a, err
+	return a, tries, err
 }
 
 // temporary says whether an answer invites to try again, here or elsewhere.

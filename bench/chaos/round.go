@@ -182,7 +182,7 @@ func (s *scene) beginRegisters(ctx context.Context) (func(register string) porcu
 	text := fmt.Sprintf("begin-%d", s.round)
 	families := map[string]string{}
 	for _, r := range s.registers {
-		a, err := s.persist(ctx, nodes.Request{
+		a, _, err := s.persist(ctx, nodes.Request{
 			Method: http.MethodPut, Path: modelsPath + "/" + r.text, Key: r.key, Body: map[string]string{"description": text}, IdempotencyKey: text,
 		})
 		if err == nil && !a.OK() {

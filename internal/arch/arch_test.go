@@ -31,7 +31,9 @@ var may = map[string][]string{
 	"internal/experiment": {"internal/decision", "internal/learn", "internal/learn/encode", "internal/wire"},
 	"internal/evolve":     {"internal/decision", "internal/learn/encode"},
 	"internal/audit":      {"internal/decision", "internal/wire"},
-	"internal/monitor":    {"internal/decision", "internal/learn/predictors", "internal/wire"},
+	// Estimates of other policies from logged decisions.
+	"internal/evaluate": {"internal/decision", "internal/learn", "internal/learn/logistic"},
+	"internal/monitor":  {"internal/decision", "internal/learn/predictors", "internal/wire"},
 	// What optimizations of /api/v2 count and learn.
 	"internal/factorial":           {"internal/decision"},
 	"internal/factorial/posterior": {"internal/decision", "internal/factorial", "internal/learn/encode", "internal/wire"},

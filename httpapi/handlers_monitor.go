@@ -9,6 +9,11 @@ import (
 	"github.com/praetor-engine/praetor/internal/engine"
 )
 
+// allAlerts asks for alerts in any state.
+const allAlerts = "all"
+
+var alertStates = []string{string(engine.AlertOpen), string(engine.AlertClosed), allAlerts}
+
 // defaultMonitorDays is how many days a report has when none are asked for.
 const defaultMonitorDays = 14
 
@@ -29,24 +34,31 @@ func (s *Server) modelMonitoring(rq *request) error {
 	return rq.reply(fasthttp.StatusOK, m)
 }
 
-// listAlerts lists what needs attention now.
+// listAlerts lists alerts, those that stand when nothing else is asked for.
 func (s *Server) listAlerts(rq *request) error {
 	p, err := rq.page()
 	if err != nil {
 		return err
 	}
 	var f engine.AlertFilter
-	var severity string
+	var severity, state string
 	for _, q := range []struct {
 		name string
 		to   *string
 		of   []string
-	}{{"modelId", &f.ModelID, nil}, {"rule", &f.Rule, engine.AlertRules()}, {"severity", &severity, engine.AlertSeverities()}} {
+	}{{"modelId", &f.ModelID, nil}, {"rule", &f.Rule, engine.AlertRules()}, {"severity", &severity, engine.AlertSeverities()}, {"state", &state, alertStates}} {
 		if *q.to, err = rq.queryChoice(q.name, q.of); err != nil {
 			return err
 		}
 	}
 	f.Severity = engine.Severity(severity)
+	switch state {
+	case "":
+		f.State = engine.AlertOpen
+	case allAlerts:
+	default:
+		f.State = engine.AlertState(state)
+	}
 	l, err := s.engine.Alerts(rq.tenant(), f, p, decision.TimeOf(s.now()))
 	if err != nil {
 		return err

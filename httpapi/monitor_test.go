@@ -3,10 +3,13 @@ package httpapi
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/praetor-engine/praetor/internal/engine"
 )
 
 func TestMonitoringAndAlerts(t *testing.T) {
-	a := startAPI(t)
+	a := startAPI(t, func(c *engine.Config) { c.MonitorInterval = 5 * time.Millisecond })
 	id := a.create(fmt.Sprintf(scorecardBody, "card"))
 	model := "/api/v1/algorithm-models/" + id
 	var scored struct{ DecisionID string }
@@ -27,20 +30,26 @@ func TestMonitoringAndAlerts(t *testing.T) {
 		Total    struct{ Responses, Positives int }
 		Alerts   []struct{ Rule string }
 	}
-	a.must(200, get, model+"/monitoring", a.viewer, "").into(t, &m)
+	for deadline := time.Now().Add(10 * time.Second); len(m.Alerts) == 0 && time.Now().Before(deadline); {
+		a.must(200, get, model+"/monitoring", a.viewer, "").into(t, &m) // until the leader has looked
+	}
 	if m.ModelKey != "card" || m.Total.Responses != 120 || m.Total.Positives != 120 || len(m.Alerts) != 1 || m.Alerts[0].Rule != "one_class" {
 		t.Errorf("monitoring: got %+v, want 120 positive responses and their alert", m)
 	}
 	var l struct {
-		Data []struct{ ModelID, ModelKey, Rule string }
+		Data []struct{ ID, State, ModelID, ModelKey, Rule string }
 	}
 	a.must(200, get, "/api/v1/alerts?severity=critical&rule=one_class&modelId="+id, a.viewer, "").into(t, &l)
-	if len(l.Data) != 1 || l.Data[0].ModelID != id || l.Data[0].ModelKey != "card" {
+	if len(l.Data) != 1 || l.Data[0].ModelID != id || l.Data[0].ModelKey != "card" || l.Data[0].ID == "" || l.Data[0].State != "open" {
 		t.Errorf("alerts: got %+v, want one of model %s", l, id)
+	}
+	a.must(200, get, "/api/v1/alerts?state=closed", a.viewer, "").into(t, &l)
+	if len(l.Data) != 0 {
+		t.Errorf("closed alerts: got %+v, want none", l)
 	}
 	for _, path := range []string{
 		model + "/monitoring?days=0", model + "/monitoring?days=36", model + "/monitoring?days=x", "/api/v1/alerts?severity=bad",
-		"/api/v1/alerts?rule=bad", "/api/v1/alerts?limit=0", "/api/v1/alerts?cursor=x",
+		"/api/v1/alerts?rule=bad", "/api/v1/alerts?state=bad", "/api/v1/alerts?limit=0", "/api/v1/alerts?cursor=x",
 	} {
 		a.must(400, get, path, a.viewer, "")
 	}

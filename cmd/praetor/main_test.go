@@ -20,7 +20,7 @@ type fakeEngine struct {
 	asked []string // method, path, key and tenant
 }
 
-const alertJSON = `{"modelId":"model_1","modelKey":"cards","rule":"auc_low","severity":"warning","since":"2026-01-19T00:00:00.000Z","value":0.52,
+const alertJSON = `{"id":"alert_1","state":"open","openedAt":"2026-01-20T10:00:00.000Z","closedAt":null,"modelId":"model_1","modelKey":"cards","rule":"auc_low","severity":"warning","since":"2026-01-19T00:00:00.000Z","value":0.52,
 	"message":"the AUC is 0.520","goodWhen":"it is 0.55 or more"}`
 
 const modelJSON = `{"id":"model_1","key":"cards","name":"Cards","modelType":"bayesian","status":"active","version":3,"trainingSamples":1250,

@@ -59,21 +59,26 @@ type Monitoring struct {
 	Alerts       []Alert    `json:"alerts"`
 }
 
-// Alert is a rule that a model breaks.
+// Alert is a rule that a model breaks, or broke.
 type Alert struct {
-	ModelID            string    `json:"modelId"`
-	ModelKey           string    `json:"modelKey,omitempty"`
-	Family             string    `json:"family,omitempty"`
-	Rule               string    `json:"rule"`
-	Severity           string    `json:"severity"`
-	Threshold          float64   `json:"threshold"`
-	GoodWhen           string    `json:"goodWhen"`
-	NeedsAttentionWhen string    `json:"needsAttentionWhen"`
-	Field              string    `json:"field,omitempty"`
-	Member             string    `json:"member,omitempty"`
-	Since              time.Time `json:"since"`
-	Value              float64   `json:"value"`
-	Message            string    `json:"message"`
+	ID                 string     `json:"id"`
+	State              string     `json:"state"` // open or closed
+	OpenedAt           time.Time  `json:"openedAt"`
+	ClosedAt           *time.Time `json:"closedAt"`
+	ClosedBecause      string     `json:"closedBecause,omitempty"`
+	ModelID            string     `json:"modelId"`
+	ModelKey           string     `json:"modelKey,omitempty"`
+	Family             string     `json:"family,omitempty"`
+	Rule               string     `json:"rule"`
+	Severity           string     `json:"severity"`
+	Threshold          float64    `json:"threshold"`
+	GoodWhen           string     `json:"goodWhen"`
+	NeedsAttentionWhen string     `json:"needsAttentionWhen"`
+	Field              string     `json:"field,omitempty"`
+	Member             string     `json:"member,omitempty"`
+	Since              time.Time  `json:"since"`
+	Value              float64    `json:"value"`
+	Message            string     `json:"message"`
 }
 
 // Monitoring reports on a model's last days; 0 is the server's default, 14.
@@ -86,7 +91,7 @@ func (c *Client) Monitoring(ctx context.Context, id string, days int, opts ...Op
 	return m, err
 }
 
-// Alerts lists what needs attention now, by model.
+// Alerts lists the alerts that stand, by model.
 func (c *Client) Alerts(ctx context.Context, lo ListOptions, opts ...Option) (Page[Alert], error) {
 	return list[Alert](ctx, c, "/api/v1/alerts", lo, opts)
 }

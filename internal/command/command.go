@@ -51,8 +51,9 @@ const (
 	KindAssignCustomers   Kind = 27
 	KindPromoteChallenger Kind = 28
 
-	KindObserve Kind = 30
-	KindDrifted Kind = 31
+	KindObserve      Kind = 30
+	KindDrifted      Kind = 31
+	KindChangeAlerts Kind = 32
 )
 
 // Level is the newest level of commands that this build can apply. A build that

@@ -38,6 +38,7 @@ func init() {
 		command.KindAdapt:             typed(applyAdapt),
 		command.KindObserve:           typed(applyObserve),
 		command.KindDrifted:           typed(applyDrifted),
+		command.KindChangeAlerts:      typed(applyChangeAlerts),
 		command.KindTransition:        typed(applyTransition),
 		command.KindUpgradeModel:      typed(applyUpgradeModel),
 		command.KindCreateExperiment:  typed(applyCreateExperiment),
@@ -88,11 +89,11 @@ func applyDeleteTenant(m *machine, ctx *entryContext, _ string, c command.Delete
 		return nothing{}, err
 	}
 	m.refreshChampions()
+	m.book.DropTenant(t.ID) // nobody is left to be told of its alerts
 	for _, rec := range models {
 		m.retire(ctx, m.tenants[t.ID], rec.ID)
 	}
 	delete(m.tenants, t.ID)
-	m.book.DropTenant(t.ID)
 	m.refreshTenants()
 	m.refreshKeys()
 	ctx.batch.DropTenant(t.Ordinal)
@@ -169,7 +170,7 @@ func (m *machine) retire(ctx *entryContext, t *tenantRuntime, id string) {
 	mr := t.models[id]
 	delete(t.models, id)
 	m.directory.put(id, nil)
-	m.book.Drop(t.ID, id)
+	ctx.alerts = append(ctx.alerts, m.book.Drop(t.ID, id, ctx.at)...)
 	if m.recorder != nil {
 		m.recorder.Forget(id)
 	}

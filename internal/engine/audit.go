@@ -32,6 +32,7 @@ const (
 	auditTenant      = "tenant"
 	auditSettings    = "settings"
 	auditExperiment  = "experiment"
+	auditAlert       = "alert"
 )
 
 // auditedEntity is a kind of thing that the audit log is about.
@@ -164,7 +165,9 @@ func membersOf(v any) map[string]json.RawMessage {
 func (m *machine) audited(ctx *entryContext, h *command.Header, c any, apply func() (any, error)) (any, error) {
 	rule := auditRules[h.Kind]
 	if rule == nil {
-		return apply()
+		result, err := apply()
+		m.alertsChanged(ctx, h)
+		return result, err
 	}
 	id, actor := rule.id(c), m.actorOf(h)
 	before := m.auditView(rule.entity, h.Tenant, id)
@@ -207,6 +210,7 @@ func (m *machine) audited(ctx *entryContext, h *command.Header, c any, apply fun
 		}
 	}
 	write(rule.action, id, before, m.auditView(rule.entity, h.Tenant, id), told)
+	m.alertsChanged(ctx, h)
 	if rule.experiment != nil {
 		if x := rule.experiment(c); x != "" {
 			after := m.auditView(auditedExperiments, h.Tenant, x)

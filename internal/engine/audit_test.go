@@ -58,6 +58,8 @@ func TestEveryKindIsAudited(t *testing.T) {
 		command.KindReport:  "changes nothing",
 		command.KindObserve: "counts what models did",
 		command.KindDrifted: "the same",
+		// Each alert that it opens or closes has an entry: alertsChanged.
+		command.KindChangeAlerts: "has no one entity",
 		// Who a customer's variant is follows from the experiment; that a node served
 		// a customer is no change that anybody made.
 		command.KindAssignCustomers: "changes nothing that the API shows by itself",

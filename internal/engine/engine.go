@@ -46,7 +46,7 @@ type Config struct {
 	// MonitorWindow is how long outcomes may follow a score.
 	MonitorWindow time.Duration
 	// MonitorInterval is the time between two tellings of what a node learned of
-	// its scores.
+	// its scores, and between two looks of the leader for alerts.
 	MonitorInterval time.Duration
 	// Endpoints are the rules of calls to the endpoints of models of type
 	// external_endpoint.
@@ -206,6 +206,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.working.Go(func() { e.shadow.run(ctx) })
 	e.working.Go(func() { e.teller.run(ctx, config.MonitorInterval) })
 	e.working.Go(func() { e.measureDrifts(ctx) })
+	e.working.Go(func() { newWatcher(e).run(ctx, config.MonitorInterval) })
 	return e, nil
 }
 

@@ -71,6 +71,7 @@ type entryContext struct {
 	// promoting is the experiment that promotes its winner: the audit log has its end
 	// in the entry of that.
 	promoting string
+	alerts    []monitor.Standing // that the command under way opened or closed
 }
 
 // Apply applies one log entry; a storage error ends the process (see halt).

@@ -26,35 +26,6 @@ type Monitoring struct {
 	monitor.Report
 }
 
-// ModelAlert is an alert with the model it is about.
-type ModelAlert struct {
-	ModelKey string `json:"modelKey"`
-	Family   string `json:"family"`
-	monitor.Alert
-}
-
-// AlertFilter narrows a list of alerts; empty fields permit all.
-type AlertFilter struct {
-	ModelID  string
-	Rule     string
-	Severity Severity
-}
-
-// Severity says how soon somebody should look at an alert.
-type Severity = monitor.Severity
-
-// AlertRules are the names of the rules.
-func AlertRules() []string {
-	var names []string
-	for i := range monitor.Rules {
-		names = append(names, monitor.Rules[i].Name)
-	}
-	return names
-}
-
-// AlertSeverities are the severities of alerts.
-func AlertSeverities() []string { return []string{string(monitor.Warning), string(monitor.Critical)} }
-
 // MaxMonitorDays is how many days a report may have.
 const MaxMonitorDays = monitor.KeptDays
 
@@ -68,72 +39,8 @@ func (e *Engine) Monitoring(tenant, id string, days int, now decision.Time) (Mon
 		return Monitoring{}, decision.Invalid("days", "want 1 to %d, got %d", MaxMonitorDays, days)
 	}
 	m := &mr.record.Load().Model
-	r := e.machine.book.Life(tenant, id).Report(id, days, now)
-	if !m.Status.Scores() {
-		r.Alerts = []monitor.Alert{}
-	}
-	return Monitoring{ModelKey: m.Key, ModelType: m.ModelType, Report: r}, nil
-}
-
-// Alerts lists the rules that a tenant's models break now, by model. Paused and
-// archived models have none.
-func (e *Engine) Alerts(tenant string, f AlertFilter, page Page, now decision.Time) (List[ModelAlert], error) {
-	list := List[ModelAlert]{Items: []ModelAlert{}}
-	if err := checkLimit(page.Limit); err != nil {
-		return list, err
-	}
-	after, err := parseNameCursor(page.Cursor)
-	if err != nil {
-		return list, err
-	}
-	for _, a := range e.alerts(tenant, now) {
-		if (f.ModelID != "" && f.ModelID != a.ModelID) || (f.Rule != "" && f.Rule != a.Name) || (f.Severity != "" && f.Severity != a.Severity) {
-			continue
-		}
-		list.Total++
-		place := alertPlace(&a)
-		switch {
-		case after != "" && place <= after:
-		case len(list.Items) == page.Limit:
-			list.HasMore = true
-		default:
-			list.Items = append(list.Items, a)
-			list.Cursor = formatNameCursor(place)
-		}
-	}
-	if !list.HasMore {
-		list.Cursor = ""
-	}
-	return list, nil
-}
-
-// alertPlace orders alerts as their list does.
-func alertPlace(a *ModelAlert) string {
-	return strings.Join([]string{a.ModelID, a.Name, a.Field, a.Member}, "\x00")
-}
-
-// alerts returns all alerts of a tenant in their order.
-func (e *Engine) alerts(tenant string, now decision.Time) []ModelAlert {
-	var all []ModelAlert
-	models := e.machine.directory.models.Load()
-	if models == nil {
-		return nil
-	}
-	for id, life := range e.machine.book.Tenant(tenant) {
-		mr := (*models)[id]
-		if mr == nil || mr.tenantID != tenant {
-			continue
-		}
-		m := &mr.record.Load().Model
-		if !m.Status.Scores() {
-			continue
-		}
-		for _, a := range life.Alerts(id, now) {
-			all = append(all, ModelAlert{ModelKey: m.Key, Family: m.Family, Alert: a})
-		}
-	}
-	slices.SortFunc(all, func(a, b ModelAlert) int { return strings.Compare(alertPlace(&a), alertPlace(&b)) })
-	return all
+	life := e.machine.book.Life(tenant, id)
+	return Monitoring{ModelKey: m.Key, ModelType: m.ModelType, Report: life.Report(id, days, e.broken(mr, life, now), now)}, nil
 }
 
 // Serve tells the monitoring of a score that the client was given, for an offer
@@ -209,7 +116,6 @@ type teller struct {
 	boot   string // tells this process from those before it
 	told   int
 	unsent []parcel
-	alerts atomic.Int64 // of all tenants, as of the last look
 	lost   atomic.Uint64
 }
 
@@ -235,22 +141,10 @@ func (t *teller) run(ctx context.Context, interval time.Duration) {
 		select {
 		case now := <-tick.C:
 			t.tell(ctx, decision.TimeOf(now))
-			t.count(decision.TimeOf(now))
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-// count counts the alerts, for the metrics.
-func (t *teller) count(now decision.Time) {
-	n := 0
-	if all := t.engine.machine.directory.tenants.Load(); all != nil {
-		for id := range *all {
-			n += len(t.engine.alerts(id, now))
-		}
-	}
-	t.alerts.Store(int64(n))
 }
 
 // tell tells what was learned up to now.

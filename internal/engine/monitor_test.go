@@ -2,11 +2,9 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/learn"
@@ -80,9 +78,10 @@ func TestMonitoring(t *testing.T) {
 	digest := n.digest()
 	n.stop()
 	replayed, err := Replay(n.ctx, n.config.Cluster.DataDir, testLog(t))
-	if err == nil {
-		wantEqual(t, "a replay of the log", replayed, digest)
+	if err != nil {
+		t.Fatalf("Replay() = %v", err)
 	}
+	wantEqual(t, "a replay of the log", replayed, digest)
 }
 
 func TestMonitoringOfWhatIsGone(t *testing.T) {
@@ -125,55 +124,6 @@ func TestToldOnce(t *testing.T) {
 	}
 	if got := n.monitoring(a.ID).Total.Responses; got != 5 {
 		t.Errorf("%d responses, want 5", got)
-	}
-}
-
-func TestAlertsOfATenant(t *testing.T) {
-	n := fresh(t)
-	n.newTenant("other")
-	for _, key := range []string{"a", "b", "c"} {
-		m := n.model(key, decision.LogisticRegression)
-		for i := range 120 {
-			o := outcome("accept", fmt.Sprint(i), "o")
-			o.ModelID = m.ID
-			n.record(o)
-		}
-	}
-	list := func(tenant string, f AlertFilter, p Page) List[ModelAlert] {
-		l, err := n.Alerts(tenant, f, p, now())
-		if err != nil {
-			t.Fatalf("Alerts() = %v", err)
-		}
-		return l
-	}
-	all := list(n.tenant, AlertFilter{}, Page{Limit: 10})
-	if all.Total != 3 || len(all.Items) != 3 || all.Items[0].Name != monitor.RuleOneClass || all.Items[0].ModelKey == "" {
-		t.Fatalf("alerts %+v, want one of each model", all)
-	}
-	first := list(n.tenant, AlertFilter{}, Page{Limit: 2})
-	second := list(n.tenant, AlertFilter{}, Page{Limit: 2, Cursor: first.Cursor})
-	if !first.HasMore || second.HasMore || !slices.Equal(append(first.Items, second.Items...), all.Items) {
-		t.Errorf("pages %+v, %+v, want %+v", first, second, all)
-	}
-	if l := list(n.tenant, AlertFilter{ModelID: all.Items[1].ModelID}, Page{Limit: 10}); l.Total != 1 {
-		t.Errorf("alerts of a model: %+v", l)
-	}
-	if l := list(n.tenant, AlertFilter{Severity: monitor.Warning}, Page{Limit: 10}); l.Total != 0 {
-		t.Errorf("warnings: %+v, want none", l)
-	}
-	if l := list("other", AlertFilter{}, Page{Limit: 10}); l.Total != 0 {
-		t.Errorf("another tenant sees %+v", l)
-	}
-	n.teller.count(now())
-	if got := n.Stats().Alerts; got != 3 {
-		t.Errorf("Stats().Alerts = %d, want 3", got)
-	}
-	paused := decision.StatusPaused
-	if _, _, err := n.UpdateModel(n.ctx, n.w(), all.Items[0].ModelID, catalogue.ModelFields{Status: &paused}); err != nil {
-		t.Fatal(err)
-	}
-	if l := list(n.tenant, AlertFilter{}, Page{Limit: 10}); l.Total != 2 {
-		t.Errorf("%d alerts beside a paused model, want 2", l.Total)
 	}
 }
 

@@ -36,7 +36,7 @@ type Stats struct {
 	JobsRunning      int
 	ReplicaChecks    uint64  // digests of other nodes that were the same as this node's
 	Diverged         bool    // this node's state differs from that of most nodes
-	Alerts           int64   // of all tenants, as of the last look
+	Alerts           int     // that stand, of all tenants
 	OutcomesJoined   uint64  // to scores that this node served, since its start
 	MonitorSample    float64 // share of the customers whose scores wait for outcomes here
 	MonitorLost      uint64  // parcels of figures given up for want of a quorum
@@ -93,7 +93,7 @@ func (e *Engine) Stats() Stats {
 	s.JobsRunning = len(e.jobs.training)
 	e.jobs.mu.Unlock()
 	s.ReplicaChecks, s.Diverged = e.checker.checks.Load(), e.checker.err() != nil
-	s.Alerts, s.MonitorLost = e.teller.alerts.Load(), e.teller.lost.Load()
+	s.Alerts, s.MonitorLost = m.book.OpenAlerts(), e.teller.lost.Load()
 	if m.recorder != nil {
 		r := m.recorder.Stats()
 		s.OutcomesJoined, s.MonitorSample = r.Joined, r.SampleShare

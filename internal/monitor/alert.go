@@ -77,7 +77,7 @@ func rule(name string) Rule {
 			return r
 		}
 	}
-	return Rule{}
+	return Rule{Name: name} // of another build
 }
 
 // Alerts returns the rules that a model breaks at a time. It is a function of the

@@ -41,6 +41,9 @@ type Life struct {
 	// Drifts are those of the inputs as of DriftsAt, the greatest first.
 	Drifts   []Drift
 	DriftsAt decision.Time
+	// Open are the alerts that stand, Closed the newest of those that did, both in
+	// the order of the log.
+	Open, Closed []Standing
 
 	era uint64 // see Book
 }
@@ -181,11 +184,17 @@ func (b *Book) Drifted(tenant, model string, drifts []Drift, now decision.Time) 
 	l.Drifts, l.DriftsAt = drifts[:min(len(drifts), MaxDrifts)], now
 }
 
-// Drop forgets a model.
-func (b *Book) Drop(tenant, model string) {
+// Drop forgets a model. It returns the alerts that stood, now closed.
+func (b *Book) Drop(tenant, model string, now decision.Time) (closed []Standing) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if l := b.lives[tenant][model]; l != nil {
+		for _, s := range l.Open {
+			closed = append(closed, s.closed(ReasonDeleted, now))
+		}
+	}
 	delete(b.lives[tenant], model)
+	return closed
 }
 
 // DropTenant forgets all models of a tenant.

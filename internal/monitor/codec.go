@@ -17,9 +17,10 @@ const bookVersion = 1
 // The encoded sizes of the smallest of each.
 const (
 	minTenant = 2
-	minLife   = 9
+	minLife   = 11
 	minDay    = 17
 	minDrift  = 10
+	minAlert  = 17
 )
 
 // Append appends the book's binary form, the same on every node.
@@ -51,7 +52,25 @@ func (l *Life) append(b []byte) []byte {
 	for _, d := range l.Days {
 		b = d.append(b)
 	}
+	for _, list := range [][]Standing{l.Open, l.Closed} {
+		b = wire.AppendUvarint(b, uint64(len(list)))
+		for i := range list {
+			b = list[i].append(b)
+		}
+	}
 	return b
+}
+
+// append leaves out what the rule says and what the place does: the model, whether
+// the alert stands.
+func (s *Standing) append(b []byte) []byte {
+	for _, v := range []string{s.ID, s.Name, s.Field, s.Member, s.Message, string(s.Reason)} {
+		b = wire.AppendString(b, v)
+	}
+	for _, at := range []decision.Time{s.OpenedAt, s.ClosedAt, s.Since} {
+		b = wire.AppendVarint(b, int64(at))
+	}
+	return wire.AppendFloat(b, s.Value)
 }
 
 func (d *Day) append(b []byte) []byte {
@@ -85,14 +104,14 @@ func Read(s string) (*Capture, error) {
 		models := map[string]*Life{}
 		for range r.Count(minLife) {
 			id := strings.Clone(r.String())
-			models[id] = readLife(&r)
+			models[id] = readLife(&r, id)
 		}
 		c.lives[tenant] = models
 	}
 	return c, r.Close()
 }
 
-func readLife(r *wire.Reader) *Life {
+func readLife(r *wire.Reader, model string) *Life {
 	l := &Life{Since: decision.Time(r.Varint()), LastResponse: decision.Time(r.Varint())}
 	l.ReferenceFrom, l.ReferenceTo = Date(r.Varint()), Date(r.Varint())
 	l.Reference = readHistogram(r)
@@ -107,7 +126,23 @@ func readLife(r *wire.Reader) *Life {
 		}
 		l.Days = append(l.Days, d)
 	}
+	l.Open, l.Closed = readAlerts(r, model, Open), readAlerts(r, model, Closed)
 	return l
+}
+
+func readAlerts(r *wire.Reader, model string, state State) (all []Standing) {
+	for range r.Count(minAlert) {
+		s := Standing{State: state, Alert: Alert{ModelID: model}}
+		for _, to := range []*string{&s.ID, &s.Name, &s.Field, &s.Member, &s.Message, (*string)(&s.Reason)} {
+			*to = strings.Clone(r.String())
+		}
+		for _, to := range []*decision.Time{&s.OpenedAt, &s.ClosedAt, &s.Since} {
+			*to = decision.Time(r.Varint())
+		}
+		s.Value, s.Rule = r.Float(), rule(s.Name)
+		all = append(all, s)
+	}
+	return all
 }
 
 func readDay(r *wire.Reader) *Day {

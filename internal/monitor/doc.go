@@ -73,4 +73,11 @@
 // hold about equally many of the reference, by the population stability index of
 // package predictors. The PSI of the inputs comes from that package's report, once
 // a day.
+//
+// # Alerts
+//
+// Which rules a model breaks is a function of its life and the time. An alert is a
+// fact of the log: it opens when the leader first finds a rule broken and closes
+// when it was kept for an hour; the Book keeps those that stand and the newest that
+// do not any more.
 package monitor

@@ -67,7 +67,7 @@ func TestJoinedFiguresAgainstRows(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got := b.Life("t", "m").Report("m", 7, noon).Total
+		got := b.Life("t", "m").Report("m", 7, nil, noon).Total
 		want := learn.Measure(rows, "")
 		if math.Abs(*got.AUC-want.AUC) > 0.003 || math.Abs(*got.LogLoss-want.LogLoss) > 1e-6 {
 			t.Errorf("scale %v: AUC %v, log-loss %v, want %v, %v", scale, *got.AUC, *got.LogLoss, want.AUC, want.LogLoss)
@@ -309,6 +309,10 @@ func filled() *Book {
 		}
 	}
 	b.Drifted("t", "a", []Drift{{Field: "age", PSI: 0.5}, {Field: "tags", Member: "x", PSI: 0.1}}, noon+9*dayMs)
+	for i, model := range []string{"a", "b", "a"} {
+		b.Open("t", fmt.Sprint("x", i), Alert{ModelID: model, Rule: rule(Rules[i].Name), Field: "f", Since: noon, Value: 0.5, Message: "m"}, noon+9*dayMs)
+	}
+	b.Close("t", "a", "x0", ReasonIdle, noon+9*dayMs+1)
 	return b
 }
 
@@ -325,7 +329,7 @@ func TestBookReadsWhatItWrote(t *testing.T) {
 		t.Error("what was read is not what was written")
 	}
 	at := noon + 9*dayMs
-	if got, want := again.Life("t", "a").Report("a", 35, at), b.Life("t", "a").Report("a", 35, at); !reflect.DeepEqual(got, want) {
+	if got, want := again.Life("t", "a").Report("a", 35, nil, at), b.Life("t", "a").Report("a", 35, nil, at); !reflect.DeepEqual(got, want) {
 		t.Errorf("Report() = %+v, want %+v", got, want)
 	}
 	for i := range want {
@@ -339,15 +343,17 @@ func TestBookReadsWhatItWrote(t *testing.T) {
 func TestCapturesStay(t *testing.T) {
 	b := filled()
 	c, l := b.Capture(), b.Life("t", "a")
-	want, report := c.Append(nil), l.Report("a", 35, noon+9*dayMs)
+	want, report := c.Append(nil), l.Report("a", 35, nil, noon+9*dayMs)
 	b.Respond("t", "a", noon+9*dayMs, noon+9*dayMs, true)
 	_ = b.Add(&Delta{Tenant: "t", Model: "a", Day: int32(DateOf(noon)), Scores: Counts{{3, 4}}}, noon+9*dayMs)
 	b.Renew("t", "b", noon+9*dayMs)
-	b.Drop("t", "a")
+	b.Open("t", "x2", Alert{ModelID: "b", Rule: rule(RuleAUC)}, noon+9*dayMs)
+	b.Close("t", "b", "x1", ReasonGood, noon+9*dayMs)
+	b.Drop("t", "a", noon+9*dayMs)
 	if got := c.Append(nil); string(got) != string(want) {
 		t.Error("a capture changed")
 	}
-	if got := l.Report("a", 35, noon+9*dayMs); !reflect.DeepEqual(got, report) {
+	if got := l.Report("a", 35, nil, noon+9*dayMs); !reflect.DeepEqual(got, report) {
 		t.Errorf("a life changed: %+v, want %+v", got, report)
 	}
 }
@@ -393,7 +399,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, models := range c.lives {
 			for id, l := range models {
-				l.Report(id, 35, noon)
+				l.Report(id, 35, l.Alerts(id, noon), noon)
 			}
 		}
 		if _, err := Read(string(c.Append(nil))); err != nil {

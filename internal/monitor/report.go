@@ -48,20 +48,19 @@ type Report struct {
 	Reference      *ReferenceWindow `json:"reference"`
 	Predictors     []Drift          `json:"predictors"`
 	PredictorsAt   decision.Time    `json:"predictorsAt"` // null: not measured since the last training
-	Alerts         []Alert          `json:"alerts"`
+	Alerts         []Standing       `json:"alerts"`       // those that stand
 }
 
-// Report reports on the last days, today's included.
-func (l *Life) Report(model string, days int, now decision.Time) Report {
+// Report reports on the last days, today's included; live are the rules that the
+// model breaks now.
+func (l *Life) Report(model string, days int, live []Alert, now decision.Time) Report {
 	today := DateOf(now)
 	r := Report{
 		ModelID: model, From: today - Date(days) + 1, To: today,
-		Days: []DayFigures{}, Predictors: []Drift{}, Alerts: []Alert{},
+		Days: []DayFigures{}, Predictors: []Drift{}, Alerts: l.Current(live),
 	}
 	if l == nil {
 		l = &Life{}
-	} else {
-		r.Alerts = l.Alerts(model, now)
 	}
 	r.LastResponseAt, r.PredictorsAt = l.LastResponse, l.DriftsAt
 	r.Predictors = append(r.Predictors, l.Drifts...)

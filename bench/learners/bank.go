@@ -73,7 +73,9 @@ func (m *measurement) bank(ctx context.Context) (_ *section, err error) {
 		{name: "", fit: "histogram"},
 		{name: "online_learner, one pass in file order", fit: "sgd_in_order", ours: online},
 		{name: "", fit: "sgd"},
+		{name: "", fit: "vowpal"},
 		{name: "online_learner, progressive", fit: "progressive", ours: stream},
+		{name: "", fit: "vowpal_progressive"},
 	}
 	for round := range m.Rounds {
 		for _, d := range duels {

@@ -18,13 +18,16 @@ import warnings
 import lightgbm
 import numpy as np
 import sklearn
+import vowpalwabbit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.naive_bayes import CategoricalNB
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
+from vowpalwabbit import LabelType
 
 SCIKIT = f"scikit-learn {sklearn.__version__}"
+VOWPAL = f"Vowpal Wabbit {vowpalwabbit.__version__} --loss_function logistic"
 
 
 class Data:
@@ -58,6 +61,17 @@ class Data:
     @functools.cached_property
     def ordinal(self):
         return self.split(np.hstack([self.numbers, np.where(self.codes < 0, np.nan, self.codes)]))
+
+    @functools.cached_property
+    def lines(self):
+        """Rows as Vowpal Wabbit reads them: numbers as they are, since it finds their scale as it goes,
+        and a feature for each category's value."""
+        def line(i):
+            numbers = (f"n{j}:{v!r}" for j, v in enumerate(self.numbers[i].tolist()) if v == v)
+            codes = (f"c{j}_{v}" for j, v in enumerate(self.codes[i].tolist()) if v >= 0)
+            return f"{1 if self.y[i] else -1} | {' '.join(numbers)} {' '.join(codes)}"
+
+        return np.array([line(i) for i in range(len(self.y))], dtype=object)
 
     def split(self, X):
         if not self.test.any():
@@ -110,6 +124,36 @@ def progressive(data, _):
     return f"{SCIKIT} SGDClassifier.partial_fit, row by row", seconds, (y, scores)
 
 
+def vowpal(data, scored):
+    """One pass in the order of the file with Vowpal Wabbit's defaults, over examples that are parsed
+    already; learning an example says what was predicted of it before."""
+    vw = vowpalwabbit.Workspace("--loss_function logistic --link logistic --quiet")
+    examples = [vw.parse(line, labelType=LabelType.SIMPLE) for line in data.lines[data.train]]
+
+    def learn():
+        scores = np.empty(len(examples))
+        for i, example in enumerate(examples):
+            vw.learn(example)
+            scores[i] = example.get_simplelabel_prediction()
+        return scores
+
+    scores, seconds = timed(learn)
+    if not scored:
+        scores = np.array([vw.predict(line) for line in data.lines[data.test]])
+    vw.finish()
+    return seconds, scores
+
+
+def vowpal_one_pass(data, _):
+    seconds, scores = vowpal(data, False)
+    return f"{VOWPAL}, one pass, file order", seconds, scores
+
+
+def vowpal_progressive(data, _):
+    seconds, scores = vowpal(data, True)
+    return f"{VOWPAL}, row by row", seconds, (data.y[data.train], scores)
+
+
 def boosted(data, task):
     """LightGBM called directly, with the ML worker's own parameters and number of threads."""
     sys.path.insert(0, task["worker"])
@@ -133,6 +177,8 @@ TASKS = {
     "sgd": classifier("SGDClassifier, one pass, shuffled", lambda _: one_pass(True), "one_hot"),
     "sgd_in_order": classifier("SGDClassifier, one pass, file order", lambda _: one_pass(False), "one_hot"),
     "progressive": progressive,
+    "vowpal": vowpal_one_pass,
+    "vowpal_progressive": vowpal_progressive,
     "naive_bayes": classifier(
         "CategoricalNB(alpha=1), 10 quantile bins",
         lambda d: CategoricalNB(alpha=1, min_categories=[10] * d.numbers.shape[1] + d.categories), "binned"),

@@ -117,11 +117,7 @@ func (rq *request) appendBatchScore(dst []byte, sc engine.Scorer, index int, cus
 	var best int
 	at := decision.TimeOf(rq.server.now())
 	mem.arms, best = sc.Score(rq.ctx, req, at, &mem.scratch, &mem.result, mem.arms[:0])
-	offer := ""
-	if best >= 0 {
-		offer = mem.arms[best].OfferID
-	}
-	sc.Serve("", customer, offer, at, mem.result.Score)
+	sc.Serve("", customer, "", at, mem.result.Score, mem.arms, best)
 	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(index), 10)
 	if customer != "" {
 		dst = appendText(dst, "customerId", customer)

@@ -47,11 +47,7 @@ func (s *Server) score(rq *request, sc *engine.Scorer, explain bool) {
 	var best int
 	at := decision.TimeOf(s.now())
 	mem.arms, best = sc.Score(rq.ctx, &mem.request, at, &mem.scratch, &mem.result, mem.arms[:0])
-	offer := mem.request.OfferID
-	if best >= 0 {
-		offer = mem.arms[best].OfferID
-	}
-	sc.Serve(mem.decisionID, mem.request.CustomerID, offer, at, mem.result.Score)
+	sc.Serve(mem.decisionID, mem.request.CustomerID, mem.request.OfferID, at, mem.result.Score, mem.arms, best)
 	rq.out = appendScore(rq.out, m.ModelType, mem, best, explain)
 }
 

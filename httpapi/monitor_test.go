@@ -54,3 +54,40 @@ func TestMonitoringAndAlerts(t *testing.T) {
 		a.must(400, get, path, a.viewer, "")
 	}
 }
+
+func TestHealthOfABandit(t *testing.T) {
+	a := startAPI(t, func(c *engine.Config) { c.MonitorInterval = 5 * time.Millisecond })
+	id := a.create(`{"key":"bandit","name":"Bandit","modelType":"epsilon_greedy","config":{"epsilon":0}}`)
+	model := "/api/v1/algorithm-models/" + id
+	for i, offer := range []string{"o1", "o2", "o1"} {
+		a.must(201, post, "/api/v1/respond", a.viewer, fmt.Sprintf(`{"customerId":"c%d","offerId":%q,"outcome":"accept","modelId":%q}`, i, offer, id))
+	}
+	a.must(200, post, model+"/score-batch", a.viewer, `{"rows":[{"customerId":"c9","attributes":{}}]}`)
+	a.must(200, post, model+"/score", a.viewer, `{"customerId":"c9","attributes":{},"offerId":"o1"}`)
+	for range 120 {
+		a.must(200, post, model+"/score", a.viewer, `{"customerId":"c9","attributes":{}}`)
+		a.must(200, post, model+"/score-offer-set", a.viewer, `{"customerId":"c9","offers":[{"id":"o1"},{"id":"o2"}]}`)
+	}
+	var m struct {
+		Bandit struct {
+			Allocation struct {
+				Served, Forced, Eligible int
+				Entropy                  *float64
+				Leader                   string
+			}
+			Verdict  struct{ Because string }
+			Collapse struct{ Cause string }
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); m.Bandit.Allocation.Served < 242 && time.Now().Before(deadline); {
+		a.must(200, get, model+"/monitoring", a.viewer, "").into(t, &m)
+	}
+	got := m.Bandit
+	if got.Allocation.Served != 242 || got.Allocation.Forced != 1 || got.Allocation.Eligible != 2 || got.Allocation.Leader != "o1" || *got.Allocation.Entropy != 0 {
+		t.Errorf("allocation: got %+v, want 242 decisions on the first of two equal arms, 1 of them forced", got.Allocation)
+	}
+	if got.Verdict.Because != "little_evidence" || got.Collapse.Cause != "epsilon" {
+		t.Errorf("verdict %+v, collapse %+v, want little evidence and an ε of 0", got.Verdict, got.Collapse)
+	}
+	a.must(200, get, "/api/v1/alerts?rule=bandit_collapsed&severity=warning&state=all", a.viewer, "")
+}

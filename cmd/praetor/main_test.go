@@ -23,6 +23,11 @@ type fakeEngine struct {
 const alertJSON = `{"id":"alert_1","state":"open","openedAt":"2026-01-20T10:00:00.000Z","closedAt":null,"modelId":"model_1","modelKey":"cards","rule":"auc_low","severity":"warning","since":"2026-01-19T00:00:00.000Z","value":0.52,
 	"message":"the AUC is 0.520","goodWhen":"it is 0.55 or more"}`
 
+const banditJSON = `{"allocation":{"served":500,"forced":0,"eligible":2,"entropy":0.08,"leader":"gold","leaderShare":0.99},"days":[],
+	"arms":[{"offerId":"gold","served":495,"share":0.99,"rate":0.4,"lower":0.37,"upper":0.43,"evidence":1000,"probabilityBest":0.998}],
+	"verdict":{"converged":true,"because":"best","offerId":"gold","probabilityBest":0.998,"rate":0.4,"lower":0.37,"upper":0.43,"expectedLoss":0.00001,"lossBound":0.002,"evidence":1000},
+	"collapse":{"since":"2026-01-19T00:00:00.000Z","entropy":0.08,"offerId":"gold","share":0.99,"cause":"converged","message":"the evidence agrees"}}`
+
 const modelJSON = `{"id":"model_1","key":"cards","name":"Cards","modelType":"bayesian","status":"active","version":3,"trainingSamples":1250,
 	"config":{"calibrate":true},"learningConfig":{},"metrics":{"auc":0.7812,"logLoss":0.31,"evaluation":"holdout"},"registryStatus":"champion","family":"cards",
 	"lastTrainedAt":"2026-03-14T06:00:00.000Z","createdAt":"2026-01-20T10:00:00.000Z","updatedAt":"2026-03-14T06:00:00.000Z","modelState":{"priors":{}},
@@ -75,7 +80,7 @@ func newFake(t *testing.T) *fakeEngine {
 		"GET /api/v1/jobs/job_1":                      {200, `{"jobId":"job_1","modelId":"model_1","status":"succeeded","progress":1,"version":4,"metrics":{"auc":0.8}}`},
 		"GET /api/v1/algorithm-models/model_1/export": {200, `{"format":"praetor"}`},
 		"GET /api/v1/algorithm-models/model_1/monitoring": {200, `{"modelId":"model_1","modelKey":"cards","total":{"responses":300,"rate":0.1,"served":5000,"joined":200,"auc":0.71},
-			"days":[{"date":"2026-01-20","responses":300,"rate":0.1}],"alerts":[` + alertJSON + `]}`},
+			"days":[{"date":"2026-01-20","responses":300,"rate":0.1}],"alerts":[` + alertJSON + `],"bandit":` + banditJSON + `}`},
 		"GET /api/v1/alerts":                   {200, page(alertJSON)},
 		"POST /api/v1/algorithm-models/import": {201, modelJSON},
 		"POST /api/v1/models/model_1/registry": {200, `{"modelId":"model_1","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"model_0",
@@ -167,7 +172,9 @@ func TestCommands(t *testing.T) {
 		{
 			"models monitor model_1",
 			[]string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "GET /api/v1/algorithm-models/model_1/monitoring " + tenantKey},
-			[]string{"2026-01-20  300        0.1000  0       0       –", "all         300        0.1000  5000    200     0.7100", "warning since 2026-01-19: the AUC is 0.520\n  good when it is 0.55 or more"},
+			[]string{"2026-01-20  300        0.1000  0       0       –", "all         300        0.1000  5000    200     0.7100", "warning since 2026-01-19: the AUC is 0.520\n  good when it is 0.55 or more",
+				"entropy of the week's decisions: 0.0800 over 2 arms\nconverged (best): gold leads with a rate of 0.4000 (0.3700 to 0.4300)",
+				"collapsed since 2026-01-19: 99 % of the decisions fall on gold (converged)", "gold  495     0.9900  0.4000  0.3700 to 0.4300  0.9980"},
 		},
 		{"alerts", []string{"GET /api/v1/alerts " + tenantKey}, []string{"model_1  cards  warning   auc_low  2026-01-19  the AUC is 0.520"}},
 		{

@@ -48,7 +48,7 @@ func newCollector(e *engine.Engine) *collector {
 	add(gauge, "jobs_running", "Trainings queued or under way on this node.", func(s *engine.Stats) float64 { return float64(s.JobsRunning) })
 	add(counter, "replica_checks_total", "Digests of other nodes that were the same as this node's.", func(s *engine.Stats) float64 { return float64(s.ReplicaChecks) })
 	add(gauge, "replica_diverged", "1 when this node's state differs from that of most nodes: it is out of service.", func(s *engine.Stats) float64 { return bit(s.Diverged) })
-	add(gauge, "alerts", "Alerts that stand, of all tenants' models.", func(s *engine.Stats) float64 { return float64(s.Alerts) })
+	add(gauge, "alerts", "Alerts that stand, of all tenants' models, but for good news.", func(s *engine.Stats) float64 { return float64(s.Alerts) })
 	add(counter, "monitor_outcomes_joined_total", "Outcomes joined to scores that this node served.", func(s *engine.Stats) float64 { return float64(s.OutcomesJoined) })
 	add(gauge, "monitor_sample_share", "Share of the customers whose served scores wait for outcomes here; 0: none, monitoring of scores is off.", func(s *engine.Stats) float64 { return s.MonitorSample })
 	add(counter, "monitor_lost_total", "Bundles of figures of served scores given up for want of a quorum.", func(s *engine.Stats) float64 { return float64(s.MonitorLost) })

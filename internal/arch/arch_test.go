@@ -33,7 +33,7 @@ var may = map[string][]string{
 	"internal/audit":      {"internal/decision", "internal/wire"},
 	// Estimates of other policies from logged decisions.
 	"internal/evaluate": {"internal/decision", "internal/learn", "internal/learn/logistic"},
-	"internal/monitor":  {"internal/decision", "internal/learn/predictors", "internal/wire"},
+	"internal/monitor":  {"internal/decision", "internal/learn", "internal/learn/predictors", "internal/learn/thompson", "internal/wire"},
 	// What optimizations of /api/v2 count and learn.
 	"internal/factorial":           {"internal/decision"},
 	"internal/factorial/posterior": {"internal/decision", "internal/factorial", "internal/learn/encode", "internal/wire"},

@@ -57,6 +57,54 @@ type Monitoring struct {
 	} `json:"predictors"`
 	PredictorsAt *time.Time `json:"predictorsAt"`
 	Alerts       []Alert    `json:"alerts"`
+	Bandit       *Bandit    `json:"bandit"` // nil: not a bandit
+}
+
+// Bandit is the health of a model that chooses among arms.
+type Bandit struct {
+	Allocation Allocation   `json:"allocation"` // of the week
+	Days       []Allocation `json:"days"`       // newest first
+	Arms       []struct {
+		OfferID         string  `json:"offerId"`
+		Served          uint64  `json:"served"`
+		Share           float64 `json:"share"`
+		Rate            float64 `json:"rate"`
+		Lower           float64 `json:"lower"`
+		Upper           float64 `json:"upper"`
+		Evidence        float64 `json:"evidence"`
+		ProbabilityBest float64 `json:"probabilityBest"`
+	} `json:"arms"` // the most served first
+	Verdict *struct {
+		Converged       bool    `json:"converged"`
+		Because         string  `json:"because"`
+		OfferID         string  `json:"offerId"`
+		ProbabilityBest float64 `json:"probabilityBest"`
+		Rate            float64 `json:"rate"`
+		Lower           float64 `json:"lower"`
+		Upper           float64 `json:"upper"`
+		ExpectedLoss    float64 `json:"expectedLoss"`
+		LossBound       float64 `json:"lossBound"`
+		Evidence        float64 `json:"evidence"`
+	} `json:"verdict"`
+	Collapse *struct {
+		Since   time.Time `json:"since"`
+		Entropy float64   `json:"entropy"`
+		OfferID string    `json:"offerId"`
+		Share   float64   `json:"share"`
+		Cause   string    `json:"cause"`
+		Message string    `json:"message"`
+	} `json:"collapse"`
+}
+
+// Allocation is how decisions were spread over a bandit's arms.
+type Allocation struct {
+	Date        string   `json:"date,omitempty"` // of a day
+	Served      uint64   `json:"served"`
+	Forced      uint64   `json:"forced"`
+	Eligible    int      `json:"eligible"`
+	Entropy     *float64 `json:"entropy"`
+	Leader      string   `json:"leader,omitempty"`
+	LeaderShare float64  `json:"leaderShare"`
 }
 
 // Alert is a rule that a model breaks, or broke.

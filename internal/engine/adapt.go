@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +59,7 @@ func applyAdapt(m *machine, ctx *entryContext, tenant string, c command.Adapt) (
 	}
 	if r.Action == evidence.ActionReset {
 		a.ResetTo = r.ResetTo
+		m.book.Reset(tenant, c.ID, scopeName(r.Scope, r.ScopeID), ctx.at)
 	}
 	return a, nil
 }
@@ -119,4 +121,12 @@ func adaptationPlace(r *evidence.Row) string {
 	b.WriteByte(byte('0' + slices.Index(adaptationScopes, r.Scope)))
 	b.WriteString(r.ScopeID)
 	return b.String()
+}
+
+// scopeName is what a message calls a scope.
+func scopeName(s evidence.Scope, id string) string {
+	if s == evidence.ScopeGlobal {
+		return "all that the model learned"
+	}
+	return fmt.Sprintf("%s %q", s, id)
 }

@@ -51,7 +51,9 @@ func AlertRules() []string {
 }
 
 // AlertSeverities are the severities of alerts.
-func AlertSeverities() []string { return []string{string(monitor.Warning), string(monitor.Critical)} }
+func AlertSeverities() []string {
+	return []string{string(monitor.Info), string(monitor.Warning), string(monitor.Critical)}
+}
 
 // The states of alerts.
 const (
@@ -123,6 +125,9 @@ func (e *Engine) alerts(tenant string, f *AlertFilter, now decision.Time) (all [
 func (e *Engine) broken(mr *modelRuntime, life *monitor.Life, now decision.Time) []monitor.Alert {
 	if !mr.record.Load().Status.Scores() {
 		return nil
+	}
+	if p := policyOf(mr); p != nil {
+		return life.BanditAlerts(mr.id, p, now)
 	}
 	return life.Alerts(mr.id, now)
 }

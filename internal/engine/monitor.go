@@ -12,6 +12,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/monitor"
 )
 
@@ -24,6 +25,7 @@ type Monitoring struct {
 	ModelKey  string             `json:"modelKey"`
 	ModelType decision.ModelType `json:"modelType"`
 	monitor.Report
+	Bandit *monitor.Bandit `json:"bandit"` // null: not a bandit
 }
 
 // MaxMonitorDays is how many days a report may have.
@@ -40,20 +42,41 @@ func (e *Engine) Monitoring(tenant, id string, days int, now decision.Time) (Mon
 	}
 	m := &mr.record.Load().Model
 	life := e.machine.book.Life(tenant, id)
-	return Monitoring{ModelKey: m.Key, ModelType: m.ModelType, Report: life.Report(id, days, e.broken(mr, life, now), now)}, nil
+	r := Monitoring{ModelKey: m.Key, ModelType: m.ModelType, Report: life.Report(id, days, e.broken(mr, life, now), now)}
+	if p := policyOf(mr); p != nil {
+		r.Bandit = life.Bandit(p, now)
+	}
+	return r, nil
 }
 
-// Serve tells the monitoring of a score that the client was given, for an offer
-// or for none. It does not allocate.
-func (s *Scorer) Serve(decisionID, customerID, offerID string, at decision.Time, score float64) {
+// Serve tells the monitoring of a score that the client was given, for an offer or
+// for none. best is the place of the arm that a bandit chose of arms, −1 when it
+// chose none. It does not allocate.
+func (s *Scorer) Serve(decisionID, customerID, offerID string, at decision.Time, score float64, arms []learn.ArmScore, best int) {
+	candidates := 1
+	if best >= 0 {
+		offerID, candidates = arms[best].OfferID, len(arms)
+	}
 	s.track.Serve(s.track.Subject(decisionID, customerID), at, offerID, score, 0)
+	if s.bandit() {
+		s.track.Choose(offerID, candidates, func(i int) string { return arms[i].OfferID })
+	}
 }
 
-// ServeRanking is Serve for a ranking that RankOffers made.
+// ServeRanking is Serve for a ranking that RankOffers made; what a bandit chose is
+// its first offer.
 func (s *Scorer) ServeRanking(decisionID, customerID string, at decision.Time, offers []Offer, ranked []OfferScore) {
 	s.track.ServeRanking(s.track.Subject(decisionID, customerID), at, len(ranked), func(rank int) (string, float64) {
 		return offers[ranked[rank].Index].ID, ranked[rank].Score
 	})
+	if len(ranked) > 0 && s.bandit() {
+		s.track.Choose(offers[ranked[0].Index].ID, len(offers), func(i int) string { return offers[i].ID })
+	}
+}
+
+func (s *Scorer) bandit() bool {
+	_, ok := s.published.View.(learn.ArmView)
+	return ok
 }
 
 // track returns where the scores of a model are recorded; nil: nowhere.

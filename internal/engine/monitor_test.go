@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -20,9 +21,9 @@ func (n *node) serve(id, decisionID, customer, offer string, at decision.Time) {
 	}
 	var scratch RankScratch
 	var res learn.Result
-	req := learn.Request{CustomerID: customer, OfferID: offer, Row: number("x", 1)}
-	s.Score(n.ctx, &req, at, &scratch, &res, nil)
-	s.Serve(decisionID, customer, offer, at, res.Score)
+	req := learn.Request{CustomerID: customer, OfferID: offer, Row: number("x", 1), Rand: rand.New(rand.NewPCG(1, 2))}
+	arms, best := s.Score(n.ctx, &req, at, &scratch, &res, nil)
+	s.Serve(decisionID, customer, offer, at, res.Score, arms, best)
 }
 
 func (n *node) monitoring(id string) Monitoring {

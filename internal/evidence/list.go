@@ -28,23 +28,44 @@ type Row struct {
 // Rows returns the rows of a scope as they have faded to a time, by ascending id.
 // Cost: O(rows).
 func (v *View) Rows(scope Scope, at int64) []Row {
-	var t *table
-	switch scope {
-	case ScopeOffer:
-		t = v.offers
-	case ScopeCategory:
-		t = v.categories
-	case ScopeChannel:
-		t = v.channels
-	default:
+	if scope == ScopeGlobal {
 		return []Row{v.show(ScopeGlobal, "", v.global.Load(), at)}
 	}
-	sorted := t.Sorted()
+	sorted := v.tableOf(scope).Sorted()
 	rows := make([]Row, len(sorted.Cells))
 	for i, c := range sorted.Cells {
 		rows[i] = v.show(scope, sorted.IDs[i], c.Load(), at)
 	}
 	return rows
+}
+
+// tableOf returns the rows of a scope other than the global one.
+func (v *View) tableOf(scope Scope) *table {
+	switch scope {
+	case ScopeCategory:
+		return v.categories
+	case ScopeChannel:
+		return v.channels
+	}
+	return v.offers
+}
+
+// Paused returns the ids of a scope that learn nothing, ascending; that of the global
+// scope is empty. Cost: O(rows).
+func (v *View) Paused(scope Scope) (ids []string) {
+	if scope == ScopeGlobal {
+		if v.global.Load().paused {
+			ids = append(ids, "")
+		}
+		return ids
+	}
+	sorted := v.tableOf(scope).Sorted()
+	for i, c := range sorted.Cells {
+		if c.Load().paused {
+			ids = append(ids, sorted.IDs[i])
+		}
+	}
+	return ids
 }
 
 func (v *View) show(scope Scope, id string, c *cell, at int64) Row {

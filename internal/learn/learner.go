@@ -52,6 +52,22 @@ type ArmView interface {
 	DrawArms(offers []string, rng *rand.Rand, out []ArmScore) []ArmScore
 }
 
+// BeliefView is an ArmView that tells what it holds of its arms.
+type BeliefView interface {
+	ArmView
+	// Belief returns what is held of an offer, its prior when it has no arm.
+	Belief(offerID string) Belief
+}
+
+// Belief is what is held of an arm's reward rate: Beta(Alpha, Beta).
+type Belief struct {
+	OfferID     string
+	Alpha, Beta float64
+	// Given is the part of Alpha + Beta that no outcome made: a prior, or what the
+	// configuration starts the arm with.
+	Given float64
+}
+
 // ArmResetter is a learner with an arm per offer. Like Observe it belongs to
 // the goroutine that owns the learner.
 type ArmResetter interface {

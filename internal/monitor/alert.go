@@ -12,6 +12,7 @@ type Severity string
 
 // The severities.
 const (
+	Info     Severity = "info" // good news, to act on
 	Warning  Severity = "warning"
 	Critical Severity = "critical"
 )
@@ -24,6 +25,8 @@ const (
 	RuleAUC           = "auc_low"
 	RuleScorePSI      = "score_psi"
 	RulePredictorPSI  = "predictor_psi"
+	RuleCollapsed     = "bandit_collapsed"
+	RuleConverged     = "bandit_converged"
 )
 
 // Rule says what is looked at, and when it is good.
@@ -69,6 +72,8 @@ var Rules = []Rule{
 	{RuleScorePSI, Warning, predictors.PSISignificant, "the PSI of a day's scores against the reference is at most 0.25", "the PSI of a day's scores is above 0.25: they have shifted since the model was trained"},
 	{RuleResponsesDrop, Warning, responsesDrop, "a week has more than 80 % of the responses of the week before", "a week has 20 % fewer responses than the week before, or fewer still"},
 	{RulePredictorPSI, Warning, predictors.PSISignificant, "the PSI of every predictor is at most 0.25", "the PSI of a predictor is above 0.25: its values have shifted since the model was trained"},
+	{RuleCollapsed, Warning, leastEntropy, "a bandit's choices are spread over its arms: their entropy is 0.2 or more of the greatest there could be", "the entropy of a day's choices is below 0.2 though the evidence has not settled which arm is best"},
+	{RuleConverged, Info, surelyBest, "a bandit goes on learning which arm is best", "one arm is the best with a probability of 0.95, or choosing it loses at most 0.5 % of its rate: the test is over"},
 }
 
 func rule(name string) Rule {

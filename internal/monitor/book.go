@@ -44,6 +44,8 @@ type Life struct {
 	// Open are the alerts that stand, Closed the newest of those that did, both in
 	// the order of the log.
 	Open, Closed []Standing
+	// Resets are the newest of those that somebody made, oldest first.
+	Resets []Reset
 
 	era uint64 // see Book
 }
@@ -96,12 +98,27 @@ func (b *Book) day(l *Life, date Date, now decision.Time) *Day {
 			at -= old
 		}
 		l.Days = slices.Insert(l.Days, at, &Day{Date: date, era: b.era})
+		b.forgetArms(l, today)
 	}
 	if l.Days[at].era != b.era {
 		l.Days[at] = l.Days[at].clone()
 		l.Days[at].era = b.era
 	}
 	return l.Days[at]
+}
+
+// forgetArms drops the arms of days that are too long ago.
+func (b *Book) forgetArms(l *Life, today Date) {
+	for i, d := range l.Days {
+		if d.Date > today-ArmDays || len(d.Arms) == 0 {
+			continue
+		}
+		if d.era != b.era {
+			d = d.clone()
+			d.era, l.Days[i] = b.era, d
+		}
+		d.Arms = nil
+	}
 }
 
 // Respond counts a response that names the model: recorded now, of the time at.
@@ -142,6 +159,9 @@ func (b *Book) Add(d *Delta, now decision.Time) error {
 	d.Scores.addTo(&day.Scores)
 	d.Negatives.addTo(&day.Joined[0])
 	d.Positives.addTo(&day.Joined[1])
+	if Date(d.Day) > DateOf(now)-ArmDays {
+		day.Arms = addArms(day.Arms, d.Arms)
+	}
 	if len(d.Scores) > 0 && l.takesReference(Date(d.Day)) {
 		d.Scores.addTo(&l.Reference)
 	}
@@ -182,6 +202,17 @@ func (b *Book) Drifted(tenant, model string, drifts []Drift, now decision.Time) 
 	defer b.mu.Unlock()
 	l := b.life(tenant, model, now)
 	l.Drifts, l.DriftsAt = drifts[:min(len(drifts), MaxDrifts)], now
+}
+
+// Reset notes that what the model learned of a scope was reset.
+func (b *Book) Reset(tenant, model, scope string, now decision.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.life(tenant, model, now)
+	l.Resets = append(slices.Clone(l.Resets), Reset{scope, now})
+	if over := len(l.Resets) - keptResets; over > 0 {
+		l.Resets = l.Resets[over:]
+	}
 }
 
 // Drop forgets a model. It returns the alerts that stood, now closed.

@@ -17,8 +17,10 @@ const bookVersion = 1
 // The encoded sizes of the smallest of each.
 const (
 	minTenant = 2
-	minLife   = 11
-	minDay    = 17
+	minLife   = 12
+	minDay    = 18
+	minArm    = 3
+	minReset  = 2
 	minDrift  = 10
 	minAlert  = 17
 )
@@ -58,6 +60,10 @@ func (l *Life) append(b []byte) []byte {
 			b = list[i].append(b)
 		}
 	}
+	b = wire.AppendUvarint(b, uint64(len(l.Resets)))
+	for _, r := range l.Resets {
+		b = wire.AppendVarint(wire.AppendString(b, r.Scope), int64(r.At))
+	}
 	return b
 }
 
@@ -80,7 +86,13 @@ func (d *Day) append(b []byte) []byte {
 	b = d.Scores.append(b)
 	b = d.Joined[0].append(b)
 	b = d.Joined[1].append(b)
-	return wire.AppendFloat(b, d.LogLoss)
+	b = wire.AppendFloat(b, d.LogLoss)
+	b = wire.AppendUvarint(b, uint64(len(d.Arms)))
+	for i := range d.Arms {
+		a := &d.Arms[i]
+		b = wire.AppendUvarint(wire.AppendUvarint(wire.AppendString(b, a.OfferID), a.Chosen), a.Forced)
+	}
+	return b
 }
 
 func (h *Histogram) append(b []byte) []byte {
@@ -127,6 +139,9 @@ func readLife(r *wire.Reader, model string) *Life {
 		l.Days = append(l.Days, d)
 	}
 	l.Open, l.Closed = readAlerts(r, model, Open), readAlerts(r, model, Closed)
+	for range r.Count(minReset) {
+		l.Resets = append(l.Resets, Reset{strings.Clone(r.String()), decision.Time(r.Varint())})
+	}
 	return l
 }
 
@@ -150,6 +165,13 @@ func readDay(r *wire.Reader) *Day {
 	d.Scores = readHistogram(r)
 	d.Joined[0], d.Joined[1] = readHistogram(r), readHistogram(r)
 	d.LogLoss = r.Float()
+	for i := range r.Count(minArm) {
+		a := ArmCount{strings.Clone(r.String()), r.Uvarint(), r.Uvarint()}
+		if i > 0 && a.OfferID <= d.Arms[i-1].OfferID {
+			r.Fail("want arms in order, got %q after %q", a.OfferID, d.Arms[i-1].OfferID)
+		}
+		d.Arms = append(d.Arms, a)
+	}
 	return d
 }
 

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/praetor-engine/praetor/internal/decision"
@@ -41,6 +42,8 @@ type Day struct {
 	// negative ones, those of positive ones.
 	Joined  [2]Histogram
 	LogLoss float64 // summed over the joined
+	// Arms are those of a bandit, ascending; kept for ArmDays.
+	Arms []ArmCount
 
 	era uint64 // see Book
 }
@@ -51,10 +54,11 @@ func (d *Day) clone() *Day {
 	for i := range d.Joined {
 		c.Joined[i] = d.Joined[i].clone()
 	}
+	c.Arms = slices.Clone(d.Arms)
 	return &c
 }
 
-// add adds another day's counts.
+// add adds another day's counts, but for those of arms.
 func (d *Day) add(o *Day) {
 	d.Responses += o.Responses
 	d.Positives += o.Positives

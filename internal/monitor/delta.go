@@ -38,6 +38,8 @@ type Delta struct {
 	// Responses named no model.
 	Responses         uint64 `json:"responses,omitempty"`
 	ResponsePositives uint64 `json:"responsePositives,omitempty"`
+	// Arms are those that a bandit chose or could have chosen.
+	Arms []ArmCount `json:"arms,omitempty"`
 }
 
 // check refuses what would not fit.
@@ -48,6 +50,9 @@ func (d *Delta) check() error {
 				return decision.Errorf(decision.KindInternal, "want a bin below %d, got %d", Bins, pair[0])
 			}
 		}
+	}
+	if len(d.Arms) > MaxArms+1 {
+		return decision.Errorf(decision.KindInternal, "want at most %d arms, got %d", MaxArms+1, len(d.Arms))
 	}
 	if math.IsNaN(d.LogLoss) || d.LogLoss < 0 || math.IsInf(d.LogLoss, 0) || d.ResponsePositives > d.Responses {
 		return decision.Errorf(decision.KindInternal, "a delta of model %q is not in order", d.Model)

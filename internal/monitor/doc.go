@@ -80,4 +80,11 @@
 // fact of the log: it opens when the leader first finds a rule broken and closes
 // when it was kept for an hour; the Book keeps those that stand and the newest that
 // do not any more.
+//
+// # Bandits
+//
+// What a bandit served is counted by arm and day. Its health is judged by the entropy
+// of that, and by what its model holds of the arms by then (Policy), which is the
+// caller's to bring: the Book knows no learner. allocation.go and bandit.go have the
+// formulas and the bounds.
 package monitor

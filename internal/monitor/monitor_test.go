@@ -298,7 +298,10 @@ func filled() *Book {
 	for day := range 10 {
 		now := noon + decision.Time(day)*dayMs
 		for _, model := range []string{"a", "b"} {
-			d := Delta{Tenant: "t", Model: model, Day: int32(DateOf(now)), LogLoss: rng.Float64(), Responses: 3, ResponsePositives: 1}
+			d := Delta{
+				Tenant: "t", Model: model, Day: int32(DateOf(now)), LogLoss: rng.Float64(), Responses: 3, ResponsePositives: 1,
+				Arms: []ArmCount{{"", 1, 0}, {"o1", uint64(day), 2}, {"o2", 0, 0}},
+			}
 			for bin := range Bins / 2 {
 				d.Scores = append(d.Scores, [2]uint32{uint32(bin * 2), uint32(rng.IntN(30))})
 				d.Positives = append(d.Positives, [2]uint32{uint32(bin*2 + 1), uint32(rng.IntN(3))})
@@ -313,6 +316,7 @@ func filled() *Book {
 		b.Open("t", fmt.Sprint("x", i), Alert{ModelID: model, Rule: rule(Rules[i].Name), Field: "f", Since: noon, Value: 0.5, Message: "m"}, noon+9*dayMs)
 	}
 	b.Close("t", "a", "x0", ReasonIdle, noon+9*dayMs+1)
+	b.Reset("t", "a", `offer "o1"`, noon+9*dayMs)
 	return b
 }
 
@@ -346,6 +350,8 @@ func TestCapturesStay(t *testing.T) {
 	want, report := c.Append(nil), l.Report("a", 35, nil, noon+9*dayMs)
 	b.Respond("t", "a", noon+9*dayMs, noon+9*dayMs, true)
 	_ = b.Add(&Delta{Tenant: "t", Model: "a", Day: int32(DateOf(noon)), Scores: Counts{{3, 4}}}, noon+9*dayMs)
+	_ = b.Add(&Delta{Tenant: "t", Model: "a", Day: int32(DateOf(noon) + 9), Arms: []ArmCount{{"o3", 1, 1}}}, noon+9*dayMs)
+	b.Reset("t", "a", "x", noon+9*dayMs)
 	b.Renew("t", "b", noon+9*dayMs)
 	b.Open("t", "x2", Alert{ModelID: "b", Rule: rule(RuleAUC)}, noon+9*dayMs)
 	b.Close("t", "b", "x1", ReasonGood, noon+9*dayMs)

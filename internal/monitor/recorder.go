@@ -60,6 +60,7 @@ type Track struct {
 	slot     uint32
 	hash     uint64 // of the tenant
 	shards   atomic.Pointer[shards]
+	arms     armCounts
 }
 
 // shards are counts of scores in several copies, so that processors that score
@@ -279,8 +280,9 @@ func (r *Recorder) Take(now decision.Time) []Delta {
 	today := DateOf(now)
 	var all []Delta
 	for _, t := range tracks {
-		if served := t.take(); len(served) > 0 {
-			d := Delta{Tenant: t.Tenant, Model: t.Model, Day: int32(today), Scores: served}
+		served, arms := t.take(), t.arms.take(today)
+		if len(served) > 0 || len(arms) > 0 {
+			d := Delta{Tenant: t.Tenant, Model: t.Model, Day: int32(today), Scores: served, Arms: arms}
 			key := pendingKey{t, today}
 			pending[key].addTo(&d)
 			delete(pending, key)

@@ -85,13 +85,17 @@ func (s Standing) closed(why Reason, now decision.Time) Standing {
 	return s
 }
 
-// OpenAlerts counts the alerts that stand, of all models.
+// OpenAlerts counts the alerts that stand, of all models, but for good news.
 func (b *Book) OpenAlerts() (n int) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, models := range b.lives {
 		for _, l := range models {
-			n += len(l.Open)
+			for i := range l.Open {
+				if l.Open[i].Severity != Info {
+					n++
+				}
+			}
 		}
 	}
 	return n
@@ -106,7 +110,9 @@ func (l *Life) Current(live []Alert) []Standing {
 	all := append([]Standing{}, l.Open...)
 	for i := range all {
 		if at := slices.IndexFunc(live, func(a Alert) bool { return a.sameAs(&all[i].Alert) }); at >= 0 {
+			since := min(all[i].Since, live[at].Since)
 			all[i].Alert = live[at]
+			all[i].Since = since
 		}
 	}
 	return all

@@ -53,7 +53,7 @@ type Learner struct {
 var (
 	_ learn.Learner     = (*Learner)(nil)
 	_ learn.ArmResetter = (*Learner)(nil)
-	_ learn.ArmView     = (*view)(nil)
+	_ learn.BeliefView  = (*view)(nil)
 )
 
 // New makes a learner from its configuration {epsilon 0.1, decayRate 0, maxArms

@@ -64,6 +64,13 @@ func (v *view) Score(req *learn.Request, res *learn.Result) {
 // Arms returns the known offers in ascending order.
 func (v *view) Arms() []string { return v.table.Sorted().IDs }
 
+// Belief returns what the arm's pulls say of its rate where nothing was known of it
+// before: Beta(1 + totalReward, 1 + pulls − totalReward).
+func (v *view) Belief(offerID string) learn.Belief {
+	a := v.arm(offerID)
+	return learn.Belief{OfferID: offerID, Alpha: 1 + a.totalReward, Beta: 1 + (a.pulls - a.totalReward), Given: 2}
+}
+
 // DrawArms scores every offer in one decision, which explores or not, with its
 // Wilson interval, which costs next to nothing. Cost: a look-up per offer.
 func (v *view) DrawArms(offers []string, rng *rand.Rand, out []learn.ArmScore) []learn.ArmScore {

@@ -50,7 +50,7 @@ type Learner struct {
 var (
 	_ learn.Learner     = (*Learner)(nil)
 	_ learn.ArmResetter = (*Learner)(nil)
-	_ learn.ArmView     = (*view)(nil)
+	_ learn.BeliefView  = (*view)(nil)
 )
 
 // New makes a learner from its configuration and, when not nil, a state in the
@@ -99,7 +99,13 @@ func Train(ctx context.Context, spec learn.Spec, src learn.Source, opts learn.Tr
 // newLearner makes a learner without arms.
 func newLearner(c config) *Learner {
 	t := arms.NewTable[arm, posterior]()
-	return &Learner{config: c, table: t, view: &view{table: t, prior: newPosterior(c.priorAlpha, c.priorBeta)}}
+	v := &view{table: t, prior: newPosterior(c.priorAlpha, c.priorBeta), given: map[string]float64{}}
+	if c.log2Discount == 0 {
+		for _, s := range c.bootstrap {
+			v.given[s.offerID] = s.weight
+		}
+	}
+	return &Learner{config: c, table: t, view: v}
 }
 
 // start seeds the bootstrap offers that have no arm and shows all arms.

@@ -19,6 +19,7 @@ import (
 type view struct {
 	table *table
 	prior *posterior
+	given map[string]float64 // offer → weight of its bootstrap
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -53,6 +54,18 @@ func (v *view) Score(req *learn.Request, res *learn.Result) {
 
 // Arms returns the known offers in ascending order.
 func (v *view) Arms() []string { return v.table.Sorted().IDs }
+
+// Belief returns the belief about an offer. Of an arm with a bootstrap that is what
+// was given; with a discount, which fades it, the prior is.
+func (v *view) Belief(offerID string) learn.Belief {
+	p := v.posterior(offerID)
+	b := learn.Belief{OfferID: offerID, Alpha: p.alpha, Beta: p.beta, Given: v.prior.alpha + v.prior.beta}
+	if w, ok := v.given[offerID]; ok {
+		b.Given = w
+	}
+	b.Given = min(b.Given, b.Alpha+b.Beta)
+	return b
+}
 
 // DrawArms draws once for every offer. Cost: one draw and one look-up per offer.
 func (v *view) DrawArms(offers []string, rng *rand.Rand, out []learn.ArmScore) []learn.ArmScore {

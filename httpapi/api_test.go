@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func startAPI(t testing.TB, change ...func(*engine.Config)) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &api{testServer: &testServer{Server: s, t: t}, spec: loadSpec(t), table: append(s.apiRoutes(), s.systemRoutes(&document{})...)}
+	a := &api{testServer: &testServer{Server: s, t: t}, spec: loadSpec(t), table: slices.Concat(s.apiRoutes(), s.optimizationRoutes(), s.systemRoutes(&document{}))}
 	a.start()
 	for _, tenant := range []string{"acme", "other"} {
 		a.must(201, post, "/api/v1/tenants", operatorKey, fmt.Sprintf(`{"id":%q,"name":%q}`, tenant, tenant))

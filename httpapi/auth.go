@@ -62,7 +62,7 @@ func (rq *request) authorise(h *fasthttp.RequestHeader) error {
 	}
 	key := credential(h)
 	if len(key) == 0 {
-		return errNoKey
+		return rq.authorisePublic()
 	}
 	p, ok := rq.server.gate.Authenticate(key)
 	if !ok {
@@ -89,5 +89,24 @@ func (rq *request) authorise(h *fasthttp.RequestHeader) error {
 	case !rq.route.tenantless:
 		return decision.Invalid("X-Tenant-Id", "the operator's key needs this header here: the tenant to act in")
 	}
+	return nil
+}
+
+// authorisePublic lets a request without a key in where the route's optimization is
+// open to that, as a viewer of its tenant. Where the body names the optimization the
+// handler decides, see bestVariant.
+func (rq *request) authorisePublic() error {
+	if !rq.route.open {
+		return errNoKey
+	}
+	rq.keyless = true
+	if len(rq.route.params) == 0 {
+		return nil
+	}
+	tenant, ok := rq.server.publicTenant(rq.params[0])
+	if !ok {
+		return errNoKey
+	}
+	rq.principal = publicPrincipal(tenant)
 	return nil
 }

@@ -18,10 +18,11 @@ const (
 	ClassRespond Class = "respond"
 	ClassTrain   Class = "train"
 	ClassAdmin   Class = "admin"
+	ClassServe   Class = "serve"
 )
 
 // Classes lists the classes that can be limited.
-var Classes = []Class{ClassRead, ClassWrite, ClassScore, ClassRespond, ClassTrain, ClassAdmin}
+var Classes = []Class{ClassRead, ClassWrite, ClassScore, ClassRespond, ClassTrain, ClassAdmin, ClassServe}
 
 func (c Class) valid() bool {
 	for _, k := range Classes {

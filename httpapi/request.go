@@ -35,6 +35,7 @@ type request struct {
 	idempotencyKey string
 	strict         bool // unknown fields are refused
 	ndjson         bool // the body is NDJSON and unread
+	keyless        bool // nobody's key, on a route that is open to that
 
 	decoder
 	mem    []byte // of id, params and idempotency key
@@ -56,6 +57,7 @@ type request struct {
 	rng      *rand.Rand
 	score    scoreMemory
 	outcomes outcomeMemory
+	serve    serveMemory
 }
 
 // Memory beyond these bounds is not kept for the next request: one large body
@@ -101,7 +103,7 @@ func (rq *request) release() {
 	rq.principal = engine.Principal{}
 	rq.ctx, rq.conn, rq.stream, rq.replyStream = nil, nil, bodyReader{}, nil
 	rq.idempotencyKey, rq.appliedIndex, rq.retryAfter, rq.extra, rq.replySize = "", 0, 0, "", 0
-	rq.rateLimit, rq.ratePolicy = "", ""
+	rq.rateLimit, rq.ratePolicy, rq.keyless = "", "", false
 	rq.body = nil
 	if cap(rq.buffer) > keepBytes {
 		rq.buffer = nil
@@ -114,6 +116,7 @@ func (rq *request) release() {
 	}
 	rq.score.trim()
 	rq.outcomes.trim()
+	rq.serve.trim()
 	rq.server.requests.Put(rq)
 }
 

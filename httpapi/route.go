@@ -21,6 +21,7 @@ type route struct {
 	class        Class         // for rate limits; empty: never limited
 	write        bool          // changes state: Idempotency-Key in, X-Applied-Index out
 	tenantless   bool          // the operator needs no X-Tenant-Id
+	open         bool          // needs no key for an optimization that says so
 	strong       bool          // honours ?consistency=strong
 	maxBody      int           // bytes; 0: Config.MaxBody
 	bodyTime     time.Duration // for the body to arrive in; 0: Config.ReadTimeout
@@ -32,6 +33,7 @@ type route struct {
 	// so X-Min-Index and X-Stale do not concern them.
 	idle bool
 
+	v2      bool     // has the envelope of the second version
 	params  []string // names of the path's parameters
 	metrics *routeMetrics
 }
@@ -54,7 +56,7 @@ func bindRoutes(routes []*route, m *metrics) error {
 			return fmt.Errorf("httpapi: route %s has the unknown class %q", name, rt.class)
 		}
 		met[name] = true
-		rt.params = nil
+		rt.params, rt.v2 = nil, isV2(rt.path)
 		for _, segment := range strings.Split(rt.path, "/") {
 			if p, ok := strings.CutPrefix(segment, "{"); ok {
 				rt.params = append(rt.params, strings.TrimSuffix(p, "}"))

@@ -120,13 +120,43 @@ func (rq *request) limitRate(h *fasthttp.ResponseHeader) error {
 	if l == nil {
 		return nil
 	}
-	tenant := rq.tenant()
-	ok, remaining, wait := l.allow(tenant, rq.server.now())
+	if rq.keyless && rq.tenant() == "" {
+		return nil // the body will tell; see limitPublic
+	}
+	who := rq.tenant()
+	if rq.keyless {
+		who = publicWindow + rq.params[0]
+	}
+	ok, remaining, wait := l.allow(who, rq.server.now())
 	h.Set("RateLimit-Policy", l.policy)
 	h.Set("RateLimit", l.state(remaining, wait))
 	if ok {
 		return nil
 	}
+	return rq.overLimit(l, wait)
+}
+
+// publicWindow begins the name of the window of an optimization's requests without a
+// key: they leave its tenant's own share alone. No tenant has such an id.
+const publicWindow = "public/"
+
+// limitPublic counts a request without a key against the share of the optimization
+// that its body named.
+func (rq *request) limitPublic(optimization string) error {
+	l := rq.server.limiters[rq.route.class]
+	if l == nil {
+		return nil
+	}
+	ok, remaining, wait := l.allow(publicWindow+optimization, rq.server.now())
+	rq.ratePolicy, rq.rateLimit = l.policy, l.state(remaining, wait)
+	if ok {
+		return nil
+	}
+	return rq.overLimit(l, wait)
+}
+
+// overLimit refuses a request beyond a limit.
+func (rq *request) overLimit(l *limiter, wait time.Duration) error {
 	rq.retryAfter = seconds(wait)
 	return decision.Errorf(decision.KindRateLimited, "more than %d requests of class %q in %v; the next is possible in %d s",
 		l.limit.Requests, l.class, l.limit.Window, rq.retryAfter)
@@ -187,7 +217,11 @@ func (rq *request) fail(ctx *fasthttp.RequestCtx, e *decision.Error) {
 		rq.replyStream = nil
 	}
 	rq.status, rq.contentType = answerOf(e.Kind).status, mediaJSON
-	rq.out = appendError(rq.out[:0], e, rq.id, rq.extra)
+	if rq.route.v2 {
+		rq.out = appendErrorV2(rq.out[:0], e, rq.id)
+	} else {
+		rq.out = appendError(rq.out[:0], e, rq.id, rq.extra)
+	}
 	h := &ctx.Response.Header
 	switch e.Kind {
 	case decision.KindUnauthorized:

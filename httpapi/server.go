@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,7 +76,7 @@ func New(cfg Config, eng *engine.Engine, log zerolog.Logger, reg *prometheus.Reg
 	if err != nil {
 		return nil, err
 	}
-	if err := s.mount(append(s.apiRoutes(), s.systemRoutes(doc)...)); err != nil {
+	if err := s.mount(slices.Concat(s.apiRoutes(), s.optimizationRoutes(), s.systemRoutes(doc))); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -250,6 +251,10 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *decision.Error, reason stri
 	ctx.Response.SetStatusCode(answerOf(e.Kind).status)
 	ctx.Response.Header.SetContentType(mediaJSON)
 	ctx.Response.Header.Set("X-Request-Id", id)
+	if isV2(string(ctx.Path())) {
+		ctx.Response.SetBody(appendErrorV2(nil, e, id))
+		return
+	}
 	ctx.Response.SetBody(appendError(nil, e, id, ""))
 }
 

@@ -222,6 +222,9 @@ func (j *Journey) Forget(t *Table, before int64) {
 // Empty tells whether nothing is remembered.
 func (j *Journey) Empty() bool { return len(j.touches) == 0 && len(j.gains) == 0 }
 
+// events returns how many exposures and rewards are remembered.
+func (j *Journey) events() int { return len(j.touches) + len(j.gains) }
+
 const (
 	holdoutFlag = 1
 	countedFlag = 2

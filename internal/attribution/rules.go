@@ -80,10 +80,14 @@ func (r *Reward) compare(o *Reward) int {
 // finalizer of splitmix64 (Steele, Lea, Flood 2014). No key is 0, and nothing has the
 // same.
 func KeyOf(key string) uint64 {
-	const offset, prime = 14695981039346656037, 1099511628211
 	if key == "" {
 		return 0
 	}
+	return keyOf(key)
+}
+
+func keyOf[S string | []byte](key S) uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
 	h := uint64(offset)
 	for i := range len(key) {
 		h = (h ^ uint64(key[i])) * prime

@@ -50,6 +50,17 @@ type Table struct {
 // NewTable returns an empty table.
 func NewTable(rules Rules) *Table { return &Table{rules: rules, cells: make(map[place]*counts)} }
 
+// Clone returns a copy that does not change with the table.
+func (t *Table) Clone() *Table {
+	c := *t
+	c.cells = make(map[place]*counts, len(t.cells))
+	for p, n := range t.cells {
+		own := *n
+		c.cells[p] = &own
+	}
+	return &c
+}
+
 func (t *Table) give(e *Exposure, value int64) {
 	p := place{e.Variant, e.Holdout, e.Cell}
 	c := t.cells[p]

@@ -20,6 +20,7 @@ type Tracker struct {
 	due      ripening
 	now      int64
 	closed   int64 // events before it are too late
+	events   int   // remembered
 }
 
 // NewTracker returns a tracker that has seen nothing.
@@ -36,7 +37,11 @@ func (t *Tracker) Expose(visitor string, e Exposure, now int64) Outcome {
 	}
 	j := t.journey(visitor)
 	outcome := j.Expose(t.table, e, t.now)
-	if outcome == Recorded && t.now-e.At < t.rules.Window {
+	if outcome != Recorded {
+		return outcome
+	}
+	t.events++
+	if t.now-e.At < t.rules.Window {
 		heap.Push(&t.due, ripe{e.At + t.rules.Window, j})
 	}
 	return outcome
@@ -49,7 +54,11 @@ func (t *Tracker) Reward(visitor string, r Reward, now int64) Outcome {
 	if r.At < t.closed {
 		return TooLate
 	}
-	return t.journey(visitor).Reward(t.table, r, t.now)
+	outcome := t.journey(visitor).Reward(t.table, r, t.now)
+	if outcome == Recorded {
+		t.events++
+	}
+	return outcome
 }
 
 func (t *Tracker) journey(visitor string) *Journey {
@@ -78,14 +87,27 @@ func (t *Tracker) Table(now int64) *Table {
 // Visitors returns how many visitors are remembered.
 func (t *Tracker) Visitors() int { return len(t.visitors) }
 
+// Events returns how many exposures and rewards are remembered.
+func (t *Tracker) Events() int { return t.events }
+
+// EventsOf returns how many of them are a visitor's.
+func (t *Tracker) EventsOf(visitor string) int {
+	if j := t.visitors[visitor]; j != nil {
+		return j.events()
+	}
+	return 0
+}
+
 // Forget refuses events before a time from now on, and drops what they could have
 // changed. It keeps what is younger than the window, whatever it is asked for.
 func (t *Tracker) Forget(before int64) {
 	t.closed = max(t.closed, min(before, t.now-t.rules.Window))
+	t.events = 0
 	for visitor, j := range t.visitors {
 		if j.Forget(t.table, t.closed); j.Empty() {
 			delete(t.visitors, visitor)
 		}
+		t.events += j.events()
 	}
 }
 
@@ -103,6 +125,18 @@ func (t *Tracker) Append(b []byte) []byte {
 	return b
 }
 
+// Digest returns a hash of everything that Append writes. It does not depend on the
+// order of the visitors, so that they need not be sorted.
+func (t *Tracker) Digest() uint64 {
+	b := t.table.Append(wire.AppendVarint(wire.AppendVarint(nil, t.now), t.closed))
+	sum := keyOf(b)
+	for visitor, j := range t.visitors {
+		b = j.Append(wire.AppendString(b[:0], visitor))
+		sum += keyOf(b)
+	}
+	return sum
+}
+
 // DecodeTracker reads what Append wrote. It keeps nothing of s.
 func DecodeTracker(rules Rules, s string) (*Tracker, error) {
 	r := wire.NewReader(s)
@@ -114,6 +148,7 @@ func DecodeTracker(rules Rules, s string) (*Tracker, error) {
 		visitor := strings.Clone(r.String())
 		j := readJourney(&r)
 		t.visitors[visitor] = j
+		t.events += j.events()
 		for i := range j.touches {
 			if x := &j.touches[i]; i >= j.mature {
 				t.due = append(t.due, ripe{x.At + rules.Window, j})

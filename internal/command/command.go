@@ -54,6 +54,17 @@ const (
 	KindObserve      Kind = 30
 	KindDrifted      Kind = 31
 	KindChangeAlerts Kind = 32
+
+	KindCreateOptimization          Kind = 40
+	KindUpdateOptimization          Kind = 41
+	KindCreateOptimizationModel     Kind = 42
+	KindDeleteOptimizationModel     Kind = 43
+	KindBeginOptimizationTraining   Kind = 44
+	KindEndOptimizationTraining     Kind = 45
+	KindInstallOptimizationTraining Kind = 46
+	// KindRecordEvents has exposures and rewards in the form of package optimization:
+	// of the header's tenant, or without one of any.
+	KindRecordEvents Kind = 47
 )
 
 // Level is the newest level of commands that this build can apply. A build that

@@ -46,6 +46,15 @@ func init() {
 		command.KindDeleteExperiment:  typed(applyDeleteExperiment),
 		command.KindAssignCustomers:   typed(applyAssignCustomers),
 		command.KindPromoteChallenger: applyPromoteChallenger,
+
+		command.KindCreateOptimization:          typed(applyCreateOptimization),
+		command.KindUpdateOptimization:          typed(applyUpdateOptimization),
+		command.KindCreateOptimizationModel:     typed(applyCreateOptimizationModel),
+		command.KindDeleteOptimizationModel:     typed(applyDeleteOptimizationModel),
+		command.KindBeginOptimizationTraining:   typed(applyBeginOptimizationTraining),
+		command.KindEndOptimizationTraining:     typed(applyEndOptimizationTraining),
+		command.KindInstallOptimizationTraining: typed(applyInstallOptimizationTraining),
+		command.KindRecordEvents:                applyRecordEvents,
 	}
 }
 
@@ -93,6 +102,7 @@ func applyDeleteTenant(m *machine, ctx *entryContext, _ string, c command.Delete
 	for _, rec := range models {
 		m.retire(ctx, m.tenants[t.ID], rec.ID)
 	}
+	m.dropOptimizations(ctx, t.ID)
 	delete(m.tenants, t.ID)
 	m.refreshTenants()
 	m.refreshKeys()

@@ -33,6 +33,9 @@ const (
 	auditSettings    = "settings"
 	auditExperiment  = "experiment"
 	auditAlert       = "alert"
+
+	auditOptimization      = "optimization"
+	auditOptimizationModel = "optimizationModel"
 )
 
 // auditedEntity is a kind of thing that the audit log is about.
@@ -50,6 +53,9 @@ var (
 	auditedTenants      = &auditedEntity{auditTenant, viewTenant}
 	auditedSettings     = &auditedEntity{auditSettings, viewSettings}
 	auditedExperiments  = &auditedEntity{auditExperiment, viewExperiment}
+
+	auditedOptimizations      = &auditedEntity{auditOptimization, viewOptimization}
+	auditedOptimizationModels = &auditedEntity{auditOptimizationModel, viewOptimizationModel}
 )
 
 // auditRule says what a kind of command leaves in the audit log.
@@ -102,6 +108,11 @@ func init() {
 		command.KindDeleteExperiment: audits("delete", auditedExperiments, func(c command.ExperimentRef) string { return c.ID }),
 		command.KindPromoteChallenger: audits("promote", auditedExperiments, func(c command.PromoteChallenger) string { return c.ID }).
 			claiming(func(c any) string { return c.(command.PromoteChallenger).Transition.Actor }),
+		command.KindCreateOptimization:          audits("create", auditedOptimizations, func(c command.CreateOptimization) string { return c.ID }),
+		command.KindUpdateOptimization:          audits("update", auditedOptimizations, func(c command.UpdateOptimization) string { return c.ID }),
+		command.KindCreateOptimizationModel:     audits("create", auditedOptimizationModels, func(c command.CreateOptimizationModel) string { return c.ModelID }),
+		command.KindDeleteOptimizationModel:     audits("delete", auditedOptimizationModels, func(c command.ModelRef) string { return c.ID }),
+		command.KindInstallOptimizationTraining: audits("train", auditedOptimizationModels, func(c command.InstallOptimizationTraining) string { return c.ModelID }),
 	}
 }
 

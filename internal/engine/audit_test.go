@@ -63,6 +63,10 @@ func TestEveryKindIsAudited(t *testing.T) {
 		// Who a customer's variant is follows from the experiment; that a node served
 		// a customer is no change that anybody made.
 		command.KindAssignCustomers: "changes nothing that the API shows by itself",
+		// A training has an entry when its result is there.
+		command.KindBeginOptimizationTraining: "a mark of the training alone",
+		command.KindEndOptimizationTraining:   "a mark of the training alone",
+		command.KindRecordEvents:              "what visitors do is no change of anybody's",
 	}
 	for kind := range appliers {
 		_, quiet := silent[kind]

@@ -15,6 +15,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/monitor"
+	"github.com/praetor-engine/praetor/internal/optimization"
 )
 
 // Digest is a fingerprint of everything learned as of one log index, to compare
@@ -34,12 +35,16 @@ type pendingDigest struct {
 	interactions map[string]int64
 	catalogue    *catalogue.Capture
 	book         *monitor.Capture
+	registry     *optimization.Registry
 }
 
 // applyDigest marks the cut; the states come from the actors afterwards, so the
 // log does not wait.
 func applyDigest(m *machine, ctx *entryContext, _ string, _ nothing) (*pendingDigest, error) {
-	d := &pendingDigest{index: ctx.index, models: m.captureModels(), interactions: map[string]int64{}, catalogue: m.catalogue.Capture(), book: m.book.Capture()}
+	d := &pendingDigest{
+		index: ctx.index, models: append(m.captureModels(), m.captureOptimizations((*actors.Optimization).Digest)...),
+		interactions: map[string]int64{}, catalogue: m.catalogue.Capture(), book: m.book.Capture(), registry: m.optimizations.Capture(),
+	}
 	for id, t := range m.tenants {
 		d.interactions[id] = m.history.Count(t.Ordinal)
 	}
@@ -56,7 +61,11 @@ func (p *pendingDigest) wait(ctx context.Context) (Digest, error) {
 	if err != nil {
 		return d, err
 	}
-	d.Registry, d.Monitoring = fingerprint(registry, experiments), fingerprint(p.book.Append(nil))
+	optimizations, err := p.registry.Append(nil)
+	if err != nil {
+		return d, err
+	}
+	d.Registry, d.Monitoring = fingerprint(registry, experiments, optimizations), fingerprint(p.book.Append(nil))
 	for _, c := range p.models {
 		select {
 		case captured := <-c.state:

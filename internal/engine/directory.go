@@ -25,7 +25,8 @@ type directory struct {
 	champions  atomic.Pointer[map[familyKey]*modelRuntime]
 	audits     sync.Map // of auditChain, by tenant; "" is the operator
 
-	experiments atomic.Pointer[running]
+	experiments   atomic.Pointer[running]
+	optimizations atomic.Pointer[map[string]*optimizationRuntime]
 }
 
 // familyKey names a family of a tenant.
@@ -101,6 +102,7 @@ func (d *directory) clear() {
 	d.models.Store(nil)
 	d.champions.Store(nil)
 	d.experiments.Store(nil)
+	d.optimizations.Store(nil)
 	d.tenants.Store(nil)
 	d.audits.Clear()
 }

@@ -143,6 +143,7 @@ type Engine struct {
 	faults    faultCounter
 	shadow    *shadow
 	teller    *teller
+	exposures *exposures
 
 	fallbacks  atomic.Uint64 // scores of challengers that the champion gave
 	overflow   atomic.Uint64 // customers whom this node assigned and no experiment had room for
@@ -207,6 +208,10 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.working.Go(func() { e.teller.run(ctx, config.MonitorInterval) })
 	e.working.Go(func() { e.measureDrifts(ctx) })
 	e.working.Go(func() { newWatcher(e).run(ctx, config.MonitorInterval) })
+	e.exposures = newExposures(e.node.Propose)
+	e.working.Go(func() { e.exposures.run(ctx) })
+	trainer := &optimizationTrainer{engine: e, tried: map[string]time.Time{}}
+	e.working.Go(func() { trainer.run(ctx) })
 	return e, nil
 }
 

@@ -178,7 +178,7 @@ func (j *job) snapshot() Job {
 	}
 	if j.err != nil {
 		out.Error = jobError(j.err)
-	} else {
+	} else if j.result.Model != nil { // none of an optimization's, whose model tells
 		out.Metrics, out.Version = &j.result.Metrics, j.result.Model.Version
 	}
 	return out

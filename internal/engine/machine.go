@@ -14,6 +14,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/monitor"
+	"github.com/praetor-engine/praetor/internal/optimization"
 	"github.com/praetor-engine/praetor/internal/wire"
 )
 
@@ -34,6 +35,9 @@ type machine struct {
 	book      *monitor.Book     // reads are safe from any goroutine
 	recorder  *monitor.Recorder // the same; nil in a replay, and when served scores are not monitored
 	log       zerolog.Logger
+
+	optimizations *optimization.Registry // like the catalogue
+	serving       map[uint64]*optimizationRuntime
 }
 
 // tenantRuntime is what applying outcomes needs of a tenant.
@@ -58,6 +62,7 @@ func newMachine(store *history.Store, system *actors.System, log zerolog.Logger)
 	return &machine{
 		catalogue: catalogue.New(), history: store, actors: system, log: log,
 		tenants: map[string]*tenantRuntime{}, book: monitor.NewBook(),
+		optimizations: optimization.NewRegistry(), serving: map[uint64]*optimizationRuntime{},
 	}
 }
 

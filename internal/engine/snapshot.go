@@ -15,6 +15,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/monitor"
+	"github.com/praetor-engine/praetor/internal/optimization"
 	"github.com/praetor-engine/praetor/internal/wire"
 	"github.com/praetor-engine/praetor/snapshot"
 )
@@ -27,7 +28,10 @@ const (
 	sectionAnswers     = "answers"     // package catalogue
 	sectionModels      = "models"      // below
 	sectionSummaries   = "summaries"   // package history
-	dirHistory         = "history"     // a checkpoint of the history's database
+	// Snapshots before optimizations have neither.
+	sectionOptimizations = "optimizations" // JSON: package optimization
+	sectionObservations  = "observations"  // of the optimizations, like models
+	dirHistory           = "history"       // a checkpoint of the history's database
 )
 
 // The models' section: a version byte, a count, then per model its id, a byte
@@ -47,6 +51,9 @@ type machineCapture struct {
 	history   *history.Capture
 	models    []capturedModel
 	book      *monitor.Capture
+
+	optimizations *optimization.Registry
+	observations  []capturedModel
 }
 
 type capturedModel struct {
@@ -61,7 +68,10 @@ func (m *machine) Capture(uint64) (cluster.Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &machineCapture{catalogue: m.catalogue.Capture(), history: past, models: m.captureModels(), book: m.book.Capture()}
+	c := &machineCapture{
+		catalogue: m.catalogue.Capture(), history: past, models: m.captureModels(), book: m.book.Capture(),
+		optimizations: m.optimizations.Capture(), observations: m.captureOptimizations((*actors.Optimization).Capture),
+	}
 	return c, nil
 }
 
@@ -88,6 +98,10 @@ func (c *machineCapture) Persist(w *snapshot.Writer) error {
 	if err != nil {
 		return err
 	}
+	optimizations, err := c.optimizations.Append(nil)
+	if err != nil {
+		return err
+	}
 	for _, s := range []struct {
 		name  string
 		write func(io.Writer) error
@@ -96,7 +110,9 @@ func (c *machineCapture) Persist(w *snapshot.Writer) error {
 		{sectionExperiments, func(w io.Writer) error { _, err := w.Write(experiments); return err }},
 		{sectionMonitoring, func(w io.Writer) error { _, err := w.Write(c.book.Append(nil)); return err }},
 		{sectionAnswers, func(w io.Writer) error { _, err := w.Write(c.catalogue.AppendAnswers(nil)); return err }},
-		{sectionModels, c.writeModels},
+		{sectionModels, func(w io.Writer) error { return writeModels(w, c.models) }},
+		{sectionOptimizations, func(w io.Writer) error { _, err := w.Write(optimizations); return err }},
+		{sectionObservations, func(w io.Writer) error { return writeModels(w, c.observations) }},
 		{sectionSummaries, c.history.Encode},
 	} {
 		if err := writeSection(w, s.name, s.write); err != nil {
@@ -124,9 +140,9 @@ func writeSection(w *snapshot.Writer, name string, write func(io.Writer) error) 
 	return section.Close()
 }
 
-func (c *machineCapture) writeModels(w io.Writer) error {
-	b := wire.AppendUvarint([]byte{modelsVersion}, uint64(len(c.models)))
-	for _, m := range c.models {
+func writeModels(w io.Writer, models []capturedModel) error {
+	b := wire.AppendUvarint([]byte{modelsVersion}, uint64(len(models)))
+	for _, m := range models {
 		b = appendModel(b, m.id, <-m.state)
 		if _, err := w.Write(b); err != nil {
 			return err
@@ -157,7 +173,7 @@ func (m *machine) Restore(src *snapshot.Source) error {
 	m.stopActors()
 	if src == nil {
 		m.mu.Lock()
-		m.catalogue = catalogue.New()
+		m.catalogue, m.optimizations = catalogue.New(), optimization.NewRegistry()
 		m.mu.Unlock()
 		m.book.Replace(nil)
 		m.directory.clear()
@@ -179,6 +195,9 @@ func (m *machine) Restore(src *snapshot.Source) error {
 	if err := m.restoreModels(models); err != nil {
 		return fmt.Errorf("engine: restore the models: %w", err)
 	}
+	if err := m.restoreOptimizations(src); err != nil {
+		return fmt.Errorf("engine: restore the optimizations: %w", err)
+	}
 	m.refreshTenants()
 	m.refreshKeys()
 	m.refreshAudits()
@@ -194,9 +213,12 @@ func (m *machine) stopActors() {
 			mr.handle.Stop(pending)
 		}
 	}
+	for _, rt := range m.serving {
+		rt.handle.Stop(pending)
+	}
 	pending.Done()
 	<-pending.Passed()
-	m.tenants = map[string]*tenantRuntime{}
+	m.tenants, m.serving = map[string]*tenantRuntime{}, map[uint64]*optimizationRuntime{}
 }
 
 func (m *machine) restoreHistory(src *snapshot.Source) error {

@@ -215,7 +215,7 @@ func TestEveryFieldIsChecked(t *testing.T) {
 	for _, rt := range a.table {
 		takesNone := strings.HasSuffix(rt.path, "reset-learning") || strings.HasSuffix(rt.path, "{id}/train") || strings.HasSuffix(rt.path, "snapshot") || strings.HasSuffix(rt.path, "digest")
 		takesNone = takesNone || strings.HasSuffix(rt.path, "/registry") // TestRegistryBodyIsChecked
-		if name := rt.method + " " + rt.path; (rt.method == post || rt.method == put) && !takesNone && !rt.v2 && !covered[name] {
+		if name := rt.method + " " + rt.path; (rt.method == post || rt.method == put) && !takesNone && !isV2(rt.path) && !covered[name] {
 			t.Errorf("%s takes a body that no test spoils", name)
 		}
 	}

@@ -502,7 +502,7 @@ func TestIngest(t *testing.T) {
 	a.must(400, post, "/api/v2/ingest/exposures", a.editor, `{}`)
 	a.must(400, post, "/api/v2/ingest/exposures", a.editor, events(strings.Split(strings.Repeat(`{},`, 500)+`{}`, ",")...))
 	if got := a.raw("POST /api/v2/ingest/exposures HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + a.editor +
-		"\r\nContent-Type: application/json\r\nContent-Length: 5242881\r\nConnection: close\r\n\r\n"); !strings.Contains(got, "413") || !strings.Contains(got, `"code":"bad_request"`) {
+		"\r\nContent-Type: application/json\r\nContent-Length: 5242881\r\nConnection: close\r\n\r\n" + strings.Repeat(" ", firstRead)); !strings.Contains(got, "413") || !strings.Contains(got, `"code":"bad_request"`) {
 		t.Errorf("a body of more than 5 MB: got %s", got)
 	}
 	// Rewards: by name, and of one optimization.

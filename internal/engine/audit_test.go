@@ -261,7 +261,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	met := map[command.Kind]bool{command.KindSetSettings: true}
-	for i, tc := range auditCases(t, n) {
+	for i, tc := range append(auditCases(t, n), optimizationAuditCases(n)...) {
 		w := n.keyed(fmt.Sprint("case-", i), uint64(i))
 		w.Principal.KeyID, w.Principal.KeyName, w.RequestID = key.ID, key.Name, fmt.Sprint("req-", i)
 		before := n.machine.directory.auditChain(tc.tenant)

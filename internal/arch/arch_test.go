@@ -27,10 +27,11 @@ var may = map[string][]string{
 	"internal/dataset":   {"internal/decision", "internal/learn"},
 	"internal/simulator": {"internal/decision"},
 	// Pure rules about models; the engine applies them.
-	"internal/evidence":   {"internal/decision", "internal/learn", "internal/learn/arms", "internal/learn/encode", "internal/wire"},
-	"internal/experiment": {"internal/decision", "internal/learn", "internal/learn/encode", "internal/wire"},
-	"internal/evolve":     {"internal/decision", "internal/learn/encode"},
-	"internal/audit":      {"internal/decision", "internal/wire"},
+	"internal/evidence":    {"internal/decision", "internal/learn", "internal/learn/arms", "internal/learn/encode", "internal/wire"},
+	"internal/experiment":  {"internal/decision", "internal/learn", "internal/learn/encode", "internal/wire"},
+	"internal/evolve":      {"internal/decision", "internal/learn/encode"},
+	"internal/audit":       {"internal/decision", "internal/wire"},
+	"internal/decisionlog": {"internal/decision"},
 	// Estimates of other policies from logged decisions.
 	"internal/evaluate": {"internal/decision", "internal/learn", "internal/learn/logistic"},
 	"internal/monitor":  {"internal/decision", "internal/learn", "internal/learn/predictors", "internal/learn/thompson", "internal/wire"},
@@ -91,6 +92,7 @@ var alone = []struct {
 	{"github.com/cockroachdb/pebble", "the storage library is behind package history", []string{"internal/history"}},
 	{"github.com/valyala/fasthttp", "the HTTP library is behind package httpapi; bench compares with it", []string{"httpapi", "bench", "bench/"}},
 	{"github.com/jackc/pgx", "databases are behind package postgres", []string{"internal/warehouse/postgres", "internal/warehouse/postgres/"}},
+	{"github.com/parquet-go/parquet-go", "the library panics on files that are not what they claim to be; who reads them recovers", []string{"internal/decisionlog", "internal/warehouse/files"}},
 	{"github.com/robfig/cron", "schedules are the business of package engine", []string{"internal/engine"}},
 	{"github.com/anishathalye/porcupine", "histories are checked from outside", []string{"bench/chaos"}},
 	{"github.com/alecthomas/kong", "flags are the command's business", []string{"cmd/praetor", "internal/app", "bench/"}},

@@ -61,6 +61,9 @@ func TestTenantIsolation(t *testing.T) {
 		{get, "/api/v1/algorithm-models/%s/evolution-history", ""},
 		{post, "/api/v1/algorithm-models/%s/restore", `{"version":1}`},
 		{get, "/api/v1/algorithm-models/%s/monitoring", ""},
+		{get, "/api/v1/algorithm-models/%s/decision-log", ""},
+		{put, "/api/v1/algorithm-models/%s/decision-log", `{"enabled":true}`},
+		{remove, "/api/v1/algorithm-models/%s/decision-log", ""},
 		{get, "/api/v1/models/%s/registry", ""},
 		{post, "/api/v1/models/%s/registry", `{"status":"archived"}`},
 	} {
@@ -74,6 +77,8 @@ func TestTenantIsolation(t *testing.T) {
 	}
 	for _, tc := range []struct{ method, path, body string }{
 		{get, "/api/v1/families/%s", ""},
+		{get, "/api/v1/families/%s/decision-log", ""},
+		{put, "/api/v1/families/%s/decision-log", `{"enabled":true}`},
 		{post, "/api/v1/families/%s/score", "{}"},
 		{post, "/api/v1/families/%s/score-offer-set", `{"offers":[{"id":"o"}]}`},
 	} {

@@ -56,6 +56,7 @@ func bodiesTable(id, experiment string) []spoiled {
 		{path: "challengers", kind: "array"}, required("challengers[0].modelId"), {path: "challengers[0].trafficPct", kind: "number", required: true},
 		number("holdoutPercent"), {path: "autoPromote", kind: "boolean"}, number("promoteThreshold"), number("promoteAfterDays"),
 	}
+	logged := []field{{path: "enabled", kind: "boolean", required: true}, number("samplePct"), text("format"), {path: "features", kind: "boolean"}}
 	return []spoiled{
 		{post, "/api/v1/algorithm-models", `{"key":"new","name":"n","modelType":"scorecard"}`, append([]field{
 			required("key"), required("name"), required("modelType"), {path: "metricsHistory", kind: "array", most: maxArrayItems}}, shared...)},
@@ -82,7 +83,9 @@ func bodiesTable(id, experiment string) []spoiled {
 		{put, "/api/v1/experiments/" + experiment, `{"trafficSplit":{},"challengers":[{"modelId":"y","trafficPct":20}]}`,
 			append([]field{text("key"), text("name"), text("championModelId")}, experimentFields...)},
 		{post, model + "/score-batch", `{"rows":[{}]}`, []field{
-			{path: "rows", kind: "array", required: true}, optional("rows[0].customerId"), attributes("rows[0].attributes")}},
+			{path: "rows", kind: "array", required: true}, optional("rows[0].customerId"), optional("rows[0].decisionId"), attributes("rows[0].attributes")}},
+		{put, model + "/decision-log", `{"enabled":true}`, logged},
+		{put, "/api/v1/families/Card/decision-log", `{"enabled":true}`, logged},
 		{post, "/api/v1/respond", `{"customerId":"c","outcome":"click"}`, outcome},
 		{post, "/api/v1/capture", `{"customerId":"c","outcome":"click"}`, outcome},
 		{post, "/api/v1/respond/bulk", `{"outcomes":[{"customerId":"c","outcome":"click"}]}`, []field{{path: "outcomes", kind: "array", required: true}}},

@@ -93,6 +93,7 @@ func (rq *request) batchRows(sc engine.Scorer, scorable bool) (results []byte, c
 
 // batchRow reads one row of a batch.
 func (rq *request) batchRow() (customer string, row decision.Row) {
+	rq.score.decisionID = ""
 	if !rq.enterObject() {
 		return "", nil
 	}
@@ -100,6 +101,8 @@ func (rq *request) batchRow() (customer string, row decision.Row) {
 		switch rq.key {
 		case "customerId":
 			customer = rq.optionalStr(maxName)
+		case "decisionId":
+			rq.score.decisionID = rq.optionalStr(maxName)
 		case "attributes":
 			row = rq.row()
 		default:
@@ -117,7 +120,9 @@ func (rq *request) appendBatchScore(dst []byte, sc engine.Scorer, index int, cus
 	var best int
 	at := decision.TimeOf(rq.server.now())
 	mem.arms, best = sc.Score(rq.ctx, req, at, &mem.scratch, &mem.result, mem.arms[:0])
-	sc.Serve("", customer, "", at, mem.result.Score, mem.arms, best)
+	sc.Serve(mem.decisionID, customer, "", at, mem.result.Score, mem.arms, best)
+	rq.nameDecision(&sc)
+	sc.LogScore(engine.RouteBatch, mem.decisionID, at, req, &mem.result, mem.arms, best, &mem.scratch)
 	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(index), 10)
 	if customer != "" {
 		dst = appendText(dst, "customerId", customer)
@@ -126,6 +131,9 @@ func (rq *request) appendBatchScore(dst []byte, sc engine.Scorer, index int, cus
 	if best >= 0 {
 		dst = appendText(dst, "offerId", mem.arms[best].OfferID)
 		dst = appendNumber(dst, "propensity", mem.arms[best].Propensity)
+	}
+	if mem.decisionID != "" {
+		dst = appendText(dst, "decisionId", mem.decisionID)
 	}
 	return append(dst, '}')
 }

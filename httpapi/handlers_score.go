@@ -48,7 +48,17 @@ func (s *Server) score(rq *request, sc *engine.Scorer, explain bool) {
 	at := decision.TimeOf(s.now())
 	mem.arms, best = sc.Score(rq.ctx, &mem.request, at, &mem.scratch, &mem.result, mem.arms[:0])
 	sc.Serve(mem.decisionID, mem.request.CustomerID, mem.request.OfferID, at, mem.result.Score, mem.arms, best)
+	rq.nameDecision(sc)
 	rq.out = appendScore(rq.out, m.ModelType, mem, best, explain)
+	sc.LogScore(engine.RouteScore, mem.decisionID, at, &mem.request, &mem.result, mem.arms, best, &mem.scratch)
+}
+
+// nameDecision gives a decision that is to be logged an id, if the client has not.
+func (rq *request) nameDecision(sc *engine.Scorer) {
+	if mem := &rq.score; mem.decisionID == "" && sc.Logs() {
+		mem.newID = engine.AppendDecisionID(mem.newID[:0], rq.rng)
+		mem.decisionID = alias(mem.newID)
+	}
 }
 
 // scoreBody reads the body of a score into the score memory.
@@ -109,7 +119,9 @@ func (s *Server) rank(rq *request, sc *engine.Scorer, customer string, base deci
 	at := decision.TimeOf(s.now())
 	mem.ranked = sc.RankOffers(rq.ctx, customer, base, mem.offers, at, rq.rng, &mem.scratch, mem.ranked[:0])
 	sc.ServeRanking(mem.decisionID, customer, at, mem.offers, mem.ranked)
+	rq.nameDecision(sc)
 	rq.out = appendRanking(rq.out, sc.Model(), customer, mem)
+	sc.LogRanking(mem.decisionID, customer, at, base, mem.offers, mem.ranked, &mem.scratch)
 }
 
 // offerSetBody reads the customer and the offers, these into the score memory.

@@ -289,6 +289,7 @@ type scoreMemory struct {
 	result  learn.Result
 	// decisionID is what the client calls the decision, for outcomes to name.
 	decisionID string
+	newID      []byte // memory of one that the engine gives
 	arms       []learn.ArmScore
 	base       decision.Row
 	offers     []engine.Offer

@@ -15,7 +15,7 @@ func (s *Server) apiRoutes() []*route {
 	const models, model = "/api/v1/algorithm-models", "/api/v1/algorithm-models/{id}"
 	const families, family = "/api/v1/families", "/api/v1/families/{family}"
 	const experiments, experiment = "/api/v1/experiments", "/api/v1/experiments/{id}"
-	return []*route{
+	table := []*route{
 		{method: get, path: models, access: viewer, class: ClassRead, strong: true, handle: s.listModels},
 		{method: post, path: models, access: editor, class: ClassWrite, write: true, handle: s.createModel},
 		{method: remove, path: models, access: editor, class: ClassWrite, write: true, handle: s.deleteModelByQuery},
@@ -87,6 +87,8 @@ func (s *Server) apiRoutes() []*route {
 		{method: post, path: "/api/v1/cluster/snapshot", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeSnapshot},
 		{method: post, path: "/api/v1/cluster/digest", access: operator, class: ClassAdmin, tenantless: true, handle: s.takeDigest},
 	}
+	table = append(table, s.decisionLogRoutes(model, decisionLogOfModel)...)
+	return append(table, s.decisionLogRoutes(family, decisionLogOfFamily)...)
 }
 
 // systemRoutes is the table of the routes for probes, scrapers and readers.

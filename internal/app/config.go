@@ -58,6 +58,11 @@ type Config struct {
 	MonitorScores int           `env:"PRAETOR_MONITOR_SCORES" default:"262144" placeholder:"N" help:"Served scores that wait on this node for their outcomes, 16 bytes each; 0: what is served is not monitored (${env}; ${default})."`
 	MonitorWindow time.Duration `env:"PRAETOR_MONITOR_WINDOW" default:"24h" placeholder:"D" help:"How long an outcome may follow a score, at most 168h (${env}; ${default})."`
 
+	DecisionLogDir        string        `env:"PRAETOR_DECISION_LOG_DIR" type:"path" placeholder:"DIR" help:"Where decisions are logged that are to be; decisions in the data directory when not set (${env})."`
+	DecisionLogFileBytes  int64         `env:"PRAETOR_DECISION_LOG_FILE_BYTES" default:"67108864" placeholder:"N" help:"Bytes from which on a file of decisions is complete and the next one begins (${env}; ${default})."`
+	DecisionLogFileAge    time.Duration `env:"PRAETOR_DECISION_LOG_FILE_AGE" default:"1h" placeholder:"D" help:"Age from which on it is (${env}; ${default})."`
+	DecisionLogTotalBytes int64         `env:"PRAETOR_DECISION_LOG_TOTAL_BYTES" default:"10737418240" placeholder:"N" help:"Bytes of all files of decisions on this node; beyond it the oldest are deleted (${env}; ${default})."`
+
 	MLWorkerURL   string `env:"ML_WORKER_URL" placeholder:"URL" help:"The ML worker that trains gradient boosted models; none: they cannot be trained here (${env})."`
 	MLWorkerToken string `env:"ML_WORKER_TOKEN" placeholder:"TOKEN" help:"The ML worker's token (${env})."`
 
@@ -106,6 +111,8 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 	}
 	cfg.OperatorKey = operatorKey
 	cfg.TrainWorkers, cfg.ShadowShare = c.TrainWorkers, c.ShadowShare
+	cfg.Decisions.Dir, cfg.Decisions.FileBytes = c.DecisionLogDir, c.DecisionLogFileBytes
+	cfg.Decisions.FileAge, cfg.Decisions.TotalBytes = c.DecisionLogFileAge, c.DecisionLogTotalBytes
 	cfg.MonitorScores, cfg.MonitorWindow = c.MonitorScores, c.MonitorWindow
 	cfg.Worker = mlclient.DefaultConfig(c.MLWorkerURL, c.MLWorkerToken)
 	cfg.Limits = engine.Limits{

@@ -47,7 +47,7 @@ var may = map[string][]string{
 	"cluster":                      {"internal/decision", "internal/wire", "snapshot"},
 	"actors":                       {"internal/attribution", "internal/decision", "internal/evidence", "internal/learn", "internal/learn/types", "internal/optimization"},
 	"internal/engine": {
-		"actors", "cluster", "snapshot", "internal/attribution", "internal/audit", "internal/catalogue", "internal/command", "internal/decision",
+		"actors", "cluster", "snapshot", "internal/attribution", "internal/audit", "internal/catalogue", "internal/command", "internal/decision", "internal/decisionlog",
 		"internal/endpoint", "internal/evidence", "internal/evolve", "internal/experiment", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",
 		"internal/factorial", "internal/factorial/posterior", "internal/mlclient", "internal/monitor", "internal/optimization", "internal/pmml", "internal/wire",
 	},

@@ -66,6 +66,7 @@ type tenant struct {
 	active       []*experimentRecord // the active ones, oldest first
 	requests     []decision.Time     // to the registry, in its window; oldest first
 	audit        auditLog
+	decisionLogs map[DecisionLogOf]DecisionLog
 	sequence     uint64
 }
 

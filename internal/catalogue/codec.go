@@ -43,6 +43,8 @@ type tenantDocument struct {
 	Families         []familyDocument `json:"families,omitempty"`
 	RegistryRequests []decision.Time  `json:"registryRequests,omitempty"`
 	Audit            *auditDocument   `json:"audit,omitempty"`
+
+	DecisionLogs []decisionLogDocument `json:"decisionLogs,omitempty"`
 }
 
 type keyDocument struct {
@@ -100,6 +102,7 @@ func (t *tenant) document() tenantDocument {
 		d.Models = append(d.Models, modelDocument{m.Model, m.Revision, m.Sequence, m.Versions, m.Promotion, m.Lineage})
 	}
 	d.Families, d.RegistryRequests, d.Audit = t.familyDocuments(), slices.Clone(t.requests), t.audit.document()
+	d.DecisionLogs = t.decisionLogDocuments()
 	return d
 }
 
@@ -192,7 +195,10 @@ func (d *tenantDocument) tenant() (*tenant, error) {
 	if t.audit, err = d.Audit.log(t.ID); err != nil {
 		return nil, err
 	}
-	return t, t.restoreFamilies(d.Families)
+	if err := t.restoreFamilies(d.Families); err != nil {
+		return nil, err
+	}
+	return t, t.restoreDecisionLogs(d.DecisionLogs)
 }
 
 func (a *Answers) restore(s string) error {

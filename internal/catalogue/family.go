@@ -183,6 +183,7 @@ func (t *tenant) leave(m *ModelRecord, change, by string, at decision.Time) {
 	}
 	if len(f.members) == 0 {
 		delete(t.families, f.name)
+		delete(t.decisionLogs, DecisionLogOf{Family: f.name})
 	}
 }
 

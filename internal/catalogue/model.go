@@ -281,6 +281,7 @@ func (c *Catalogue) DeleteModel(tenantID, id, by string, at decision.Time) (*Mod
 	}
 	delete(t.models, id)
 	delete(t.modelKeys, m.Key)
+	delete(t.decisionLogs, DecisionLogOf{ModelID: id})
 	t.leave(m, ChangeDeleted, by, at)
 	return m, nil
 }

@@ -55,6 +55,8 @@ const (
 	KindDrifted      Kind = 31
 	KindChangeAlerts Kind = 32
 
+	KindSetDecisionLog Kind = 38
+
 	KindCreateOptimization          Kind = 40
 	KindUpdateOptimization          Kind = 41
 	KindCreateOptimizationModel     Kind = 42
@@ -251,6 +253,12 @@ type UpgradeModel struct {
 	Auto bool `json:"auto,omitempty"`
 	// ExperimentID is that of an experiment to be made of the two; empty: none.
 	ExperimentID string `json:"experimentId,omitempty"`
+}
+
+// SetDecisionLog changes which decisions are logged of a model or a family.
+type SetDecisionLog struct {
+	Of      catalogue.DecisionLogOf `json:"of"`
+	Setting *catalogue.DecisionLog  `json:"setting"` // nil: none
 }
 
 // ModelRef names a model.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/praetor-engine/praetor/internal/decision"
 )
 
 // The endings of files.
@@ -34,12 +36,18 @@ type files struct {
 	complete []completeFile // oldest first
 	bytes    int64          // of complete files
 	open     int64          // of growing ones
-	dropping []string       // tenants to be deleted
+	dropping []dropping
 	figures  Stats
 	warned   time.Time
 
 	finishing sync.WaitGroup
 	finisher  sync.Mutex // one at a time
+}
+
+// dropping is a tenant whose files are to be deleted.
+type dropping struct {
+	tenant string
+	before string // in the form of the files' names
 }
 
 type stream struct {
@@ -125,7 +133,7 @@ func (f *files) create(key stream, g *growing) error {
 	now := time.Now().UTC()
 	f.number++
 	g.path = filepath.Join(dir, fmt.Sprintf("decisions-%s-%s-%06d.%s%s",
-		url.PathEscape(f.options.Node), now.Format("20060102T150405.000Z"), f.number, key.format, endOpen))
+		url.PathEscape(f.options.Node), now.Format(nameTime)+"Z", f.number, key.format, endOpen))
 	file, err := os.OpenFile(g.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -154,11 +162,11 @@ func (f *files) turn(now time.Time) {
 		}
 	}
 	f.mu.Lock()
-	dropping := f.dropping
+	all := f.dropping
 	f.dropping = nil
 	f.mu.Unlock()
-	for _, tenant := range dropping {
-		f.dropNow(tenant)
+	for _, d := range all {
+		f.dropNow(d)
 	}
 }
 
@@ -214,6 +222,9 @@ func (f *files) completeOne(path string) error {
 	return nil
 }
 
+// nameTime is how a file's name has the time when it was begun, in UTC.
+const nameTime = "20060102T150405.000"
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -238,34 +249,37 @@ func (f *files) shed() {
 	}
 }
 
-// drop notes that a tenant's files are to be deleted.
-func (f *files) drop(tenant string) {
+// drop notes that a tenant's files are to be deleted. Files begun later are those
+// of a tenant that was made under the same name: a node that starts again repeats
+// what it knows of the past.
+func (f *files) drop(tenant string, before decision.Time) {
 	f.mu.Lock()
-	f.dropping = append(f.dropping, tenant)
+	f.dropping = append(f.dropping, dropping{tenant, time.UnixMilli(int64(before)).UTC().Format(nameTime)})
 	f.mu.Unlock()
 }
 
-func (f *files) dropNow(tenant string) {
+func (f *files) dropNow(d dropping) {
 	for _, format := range []Format{NDJSON, Parquet} {
-		if g := f.growing[stream{tenant, format}]; g != nil {
-			f.finish(stream{tenant, format}, g)
+		if g := f.growing[stream{d.tenant, format}]; g != nil {
+			f.finish(stream{d.tenant, format}, g)
 		}
 	}
 	f.finishing.Wait()
-	dir := filepath.Join(f.options.Dir, tenant)
-	err := os.RemoveAll(dir)
+	dir := filepath.Join(f.options.Dir, d.tenant)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err != nil {
-		f.warn(err)
-	}
 	f.complete = slices.DeleteFunc(f.complete, func(c completeFile) bool {
-		gone := filepath.Dir(c.path) == dir
-		if gone {
-			f.bytes -= c.bytes
+		if filepath.Dir(c.path) != dir || order(c.path)[:len(nameTime)] > d.before {
+			return false
 		}
-		return gone
+		if err := os.Remove(c.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.warn(err)
+			return false
+		}
+		f.bytes -= c.bytes
+		return true
 	})
+	_ = os.Remove(dir) // goes when it is empty
 }
 
 // close completes every file.
@@ -306,8 +320,10 @@ func (f *files) recover() error {
 // order is what a file's name is sorted by: its time, then its number.
 func order(path string) string {
 	name := filepath.Base(path)
-	end := max(strings.LastIndex(name, "Z-"), 0)
-	return name[max(end-len("20060102T150405.000"), 0):]
+	if end := strings.LastIndex(name, "Z-"); end >= len(nameTime) {
+		return name[end-len(nameTime):]
+	}
+	return strings.Repeat("9", len(nameTime)) + name // not one of ours: the last
 }
 
 // list finds the files, removes what was never completed, and returns those that

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/praetor-engine/praetor/internal/decision"
 )
 
 // Format is that of complete files.
@@ -181,8 +183,8 @@ func (l *Log) Close() {
 	<-l.done
 }
 
-// DropTenant deletes what is kept of a tenant, later.
-func (l *Log) DropTenant(tenant string) { l.files.drop(tenant) }
+// DropTenant deletes the files of a tenant that were begun before a time, later.
+func (l *Log) DropTenant(tenant string, before decision.Time) { l.files.drop(tenant, before) }
 
 // Stats returns the present figures.
 func (l *Log) Stats() Stats {
@@ -192,3 +194,6 @@ func (l *Log) Stats() Stats {
 	l.mu.Unlock()
 	return s
 }
+
+// Node returns the node's name.
+func (l *Log) Node() string { return l.options.Node }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/praetor-engine/praetor/internal/decision"
 )
 
 func testOptions(t *testing.T) Options {
@@ -270,7 +272,8 @@ func TestADeletedTenantIsForgotten(t *testing.T) {
 		l.Append(tenant, Parquet, AppendDecision(nil, some(tenant)))
 	}
 	eventually(t, "written", func() bool { return l.Stats().Records == 2 })
-	l.DropTenant("acme")
+	l.DropTenant("acme", decision.TimeOf(time.Now()))
+	l.DropTenant("other", 1)
 	eventually(t, "the tenant's directory is gone", func() bool {
 		_, err := os.Stat(filepath.Join(o.Dir, "acme"))
 		return os.IsNotExist(err)

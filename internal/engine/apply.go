@@ -46,6 +46,7 @@ func init() {
 		command.KindDeleteExperiment:  typed(applyDeleteExperiment),
 		command.KindAssignCustomers:   typed(applyAssignCustomers),
 		command.KindPromoteChallenger: applyPromoteChallenger,
+		command.KindSetDecisionLog:    typed(applySetDecisionLog),
 
 		command.KindCreateOptimization:          typed(applyCreateOptimization),
 		command.KindUpdateOptimization:          typed(applyUpdateOptimization),
@@ -104,6 +105,9 @@ func applyDeleteTenant(m *machine, ctx *entryContext, _ string, c command.Delete
 	}
 	m.dropOptimizations(ctx, t.ID)
 	delete(m.tenants, t.ID)
+	if m.decisions != nil {
+		m.decisions.DropTenant(t.ID, ctx.at)
+	}
 	m.refreshTenants()
 	m.refreshKeys()
 	ctx.batch.DropTenant(t.Ordinal)

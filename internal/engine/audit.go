@@ -33,6 +33,7 @@ const (
 	auditSettings    = "settings"
 	auditExperiment  = "experiment"
 	auditAlert       = "alert"
+	auditDecisionLog = "decisionLog"
 
 	auditOptimization      = "optimization"
 	auditOptimizationModel = "optimizationModel"
@@ -53,6 +54,7 @@ var (
 	auditedTenants      = &auditedEntity{auditTenant, viewTenant}
 	auditedSettings     = &auditedEntity{auditSettings, viewSettings}
 	auditedExperiments  = &auditedEntity{auditExperiment, viewExperiment}
+	auditedDecisionLogs = &auditedEntity{auditDecisionLog, viewDecisionLog}
 
 	auditedOptimizations      = &auditedEntity{auditOptimization, viewOptimization}
 	auditedOptimizationModels = &auditedEntity{auditOptimizationModel, viewOptimizationModel}
@@ -105,6 +107,7 @@ func init() {
 			telling(tellTransition).claiming(func(c any) string { return c.(command.Transition).Transition.Actor }).displacing(displaced).settling(),
 		command.KindCreateExperiment: audits("create", auditedExperiments, func(c command.CreateExperiment) string { return c.ID }),
 		command.KindUpdateExperiment: audits("update", auditedExperiments, func(c command.UpdateExperiment) string { return c.ID }),
+		command.KindSetDecisionLog:   audits("set", auditedDecisionLogs, func(c command.SetDecisionLog) string { return c.Of.String() }),
 		command.KindDeleteExperiment: audits("delete", auditedExperiments, func(c command.ExperimentRef) string { return c.ID }),
 		command.KindPromoteChallenger: audits("promote", auditedExperiments, func(c command.PromoteChallenger) string { return c.ID }).
 			claiming(func(c any) string { return c.(command.PromoteChallenger).Transition.Actor }),

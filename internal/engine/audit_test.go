@@ -124,6 +124,11 @@ func auditCases(t *testing.T, n *node) []auditCase {
 		{"create a model", id(func(w Write) (*catalogue.Model, Receipt, error) {
 			return n.CreateModel(n.ctx, w, fields(t, "m", decision.Bayesian, "family", `"f"`))
 		}, &model), "t1", "create", auditModel, `null`, `{"key":"m","family":"f","version":1,"registryStatus":"draft"}`, "", 0},
+		{"log decisions", func(w Write) (string, error) {
+			of := catalogue.DecisionLogOf{Family: "f"}
+			_, _, err := n.SetDecisionLog(n.ctx, w, of, &catalogue.DecisionLog{Enabled: true, SamplePct: 5, Format: "parquet"})
+			return of.String(), err
+		}, "t1", "set", auditDecisionLog, `null`, `{"enabled":true,"samplePct":5,"format":"parquet","features":false}`, "", 0},
 		{"create one with a state and a secret", id(func(w Write) (*catalogue.Model, Receipt, error) {
 			return n.CreateModel(n.ctx, w, fields(t, "other", decision.Bayesian, "family", `"f"`, "modelState", `{"counts":{}}`))
 		}, &other), "t1", "create", auditModel, `null`, `{"modelState":{"bytes":13,"sha256":"` + sumOf([]byte(`{"counts":{}}`)).SHA256 + `"}}`, "", 0},

@@ -27,6 +27,7 @@ type directory struct {
 
 	experiments   atomic.Pointer[running]
 	optimizations atomic.Pointer[map[string]*optimizationRuntime]
+	decisionLogs  atomic.Pointer[decisionLogs] // nil: nothing is logged
 }
 
 // familyKey names a family of a tenant.
@@ -103,6 +104,7 @@ func (d *directory) clear() {
 	d.champions.Store(nil)
 	d.experiments.Store(nil)
 	d.optimizations.Store(nil)
+	d.decisionLogs.Store(nil)
 	d.tenants.Store(nil)
 	d.audits.Clear()
 }
@@ -115,8 +117,8 @@ func (m *machine) refreshTenants() {
 	m.directory.tenants.Store(&next)
 }
 
-// refreshChampions publishes who is champion, and the experiments that this may
-// have ended, as the catalogue has it.
+// refreshChampions publishes who is champion, the experiments that this may have
+// ended, and which decisions are logged, as the catalogue has it.
 func (m *machine) refreshChampions() {
 	next := map[familyKey]*modelRuntime{}
 	m.catalogue.EachChampion(func(tenantID, family, modelID string) {
@@ -124,6 +126,7 @@ func (m *machine) refreshChampions() {
 	})
 	m.directory.champions.Store(&next)
 	m.refreshExperiments()
+	m.refreshDecisionLogs()
 }
 
 func (m *machine) refreshKeys() {

@@ -19,6 +19,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/decisionlog"
 	"github.com/praetor-engine/praetor/internal/endpoint"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/mlclient"
@@ -54,6 +55,9 @@ type Config struct {
 	// ShadowShare is the share of the scores of families with an experiment that all
 	// its models score, in [0, 1].
 	ShadowShare float64
+	// Decisions are how decisions are logged where that is asked for; its Dir is a
+	// folder of the data directory where it is empty, its Node the cluster's.
+	Decisions decisionlog.Options
 }
 
 // Limits bound what is kept. All are per tenant but MaxAnswerBytes.
@@ -82,6 +86,7 @@ func DefaultConfig(dataDir string) Config {
 		TrainWorkers:  1,
 		CheckInterval: DefaultCheckInterval,
 		MonitorScores: monitor.DefaultScores, MonitorWindow: time.Duration(monitor.DefaultWindow) * time.Millisecond, MonitorInterval: DefaultMonitorInterval,
+		Decisions:   decisionlog.DefaultOptions("", ""),
 		ShadowShare: DefaultShadowShare,
 	}
 }
@@ -115,6 +120,8 @@ func (c *Config) Validate() error {
 	if !(c.ShadowShare >= 0 && c.ShadowShare <= 1) {
 		errs = append(errs, fmt.Errorf("engine: ShadowShare must be 0 to 1, got %v", c.ShadowShare))
 	}
+	decisions := c.decisionLog(zerolog.Nop())
+	errs = append(errs, decisions.Validate())
 	if n := len(c.OperatorKey); n > 0 && n < minOperatorKey {
 		errs = append(errs, fmt.Errorf("engine: the operator key must have at least %d characters, got %d", minOperatorKey, n))
 	}
@@ -142,6 +149,7 @@ type Engine struct {
 	endpoints *endpoints
 	faults    faultCounter
 	shadow    *shadow
+	decisions *decisionlog.Log
 	teller    *teller
 	exposures *exposures
 
@@ -179,9 +187,13 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 		return nil, fmt.Errorf("engine: open the history: %w", err)
 	}
 	e := &Engine{config: config, log: log, worker: worker, endpoints: endpoints, operator: newOperator(config.OperatorKey)}
+	if e.decisions, err = decisionlog.Open(config.decisionLog(log)); err != nil {
+		_ = store.Close()
+		return nil, fmt.Errorf("engine: open the log of decisions: %w", err)
+	}
 	e.machine = newMachine(store, actors.NewSystem(log, e.faults.add), log)
 	e.shadow = newShadow(e, config.ShadowShare)
-	e.machine.shadow = e.shadow
+	e.machine.shadow, e.machine.decisions = e.shadow, e.decisions
 	if config.MonitorScores > 0 {
 		e.machine.recorder = monitor.NewRecorder(config.MonitorScores, config.MonitorWindow.Milliseconds())
 	}
@@ -192,6 +204,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.machine.onCheck = e.checker
 	if e.node, err = cluster.Open(config.clusterConfig(), e.machine, log); err != nil {
 		_ = e.machine.close()
+		e.decisions.Close()
 		return nil, fmt.Errorf("engine: open the log: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -224,6 +237,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.jobs.close()
 	e.endpoints.client.Close()
 	err := e.node.Close(ctx)
+	e.decisions.Close()
 	return errors.Join(err, e.machine.close())
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/decisionlog"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/monitor"
 	"github.com/praetor-engine/praetor/internal/optimization"
@@ -32,6 +33,7 @@ type machine struct {
 	tenants   map[string]*tenantRuntime
 	onCheck   *checker          // nil in a replay
 	shadow    *shadow           // nil in a replay
+	decisions *decisionlog.Log  // nil in a replay
 	book      *monitor.Book     // reads are safe from any goroutine
 	recorder  *monitor.Recorder // the same; nil in a replay, and when served scores are not monitored
 	log       zerolog.Logger

@@ -61,6 +61,7 @@ func (e *Engine) Respond(ctx context.Context, w Write, now decision.Time, outcom
 			next++
 		}
 	}
+	e.logOutcomes(w.Principal.TenantID, outcomes, dst[from:])
 	return dst, receipt, nil
 }
 

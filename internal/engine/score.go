@@ -9,6 +9,7 @@ import (
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/decisionlog"
 	"github.com/praetor-engine/praetor/internal/evidence"
 	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/monitor"
@@ -22,6 +23,8 @@ type Scorer struct {
 	history   summaries
 	endpoints *endpoints
 	track     *monitor.Track
+	logged    *logSetting // nil: decisions are not logged
+	decisions *decisionlog.Log
 	tenantID  string
 	ordinal   uint32 // of the tenant
 
@@ -51,7 +54,8 @@ func (e *Engine) Scorer(tenant, id string) (Scorer, error) {
 }
 
 func (e *Engine) scorerOf(mr *modelRuntime) (Scorer, error) {
-	m := &mr.record.Load().Model
+	rec := mr.record.Load()
+	m := &rec.Model
 	if !m.Status.Scores() {
 		return Scorer{}, decision.Errorf(decision.KindConflict, "the model is %s; only draft and active models score", m.Status)
 	}
@@ -62,6 +66,7 @@ func (e *Engine) scorerOf(mr *modelRuntime) (Scorer, error) {
 	return Scorer{
 		model: m, published: p, inputs: p.Spec.InteractionInputs, history: e.machine.history,
 		endpoints: e.endpoints, track: mr.track, tenantID: mr.tenantID, ordinal: mr.ordinal,
+		logged: e.machine.directory.logged(rec), decisions: e.decisions,
 	}, nil
 }
 
@@ -155,6 +160,9 @@ type RankScratch struct {
 	arms []learn.ArmScore
 	req  learn.Request
 	res  learn.Result
+
+	decision decisionlog.Decision
+	record   []byte
 }
 
 // RankOffers scores the offers for one customer and sorts them by score, ties

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/praetor-engine/praetor/actors"
+	"github.com/praetor-engine/praetor/internal/decisionlog"
 )
 
 // faultCounter counts the models that went out of service.
@@ -42,6 +43,8 @@ type Stats struct {
 	MonitorLost      uint64  // parcels of figures given up for want of a quorum
 	EndpointCalls    uint64  // queries to the endpoints of models
 	DegradedScores   uint64  // of these, answered with a fallback
+
+	DecisionLog decisionlog.Stats
 
 	Experiments          int    // active
 	ExperimentCustomers  int    // assigned in running experiments
@@ -99,5 +102,6 @@ func (e *Engine) Stats() Stats {
 		s.OutcomesJoined, s.MonitorSample = r.Joined, r.SampleShare
 	}
 	s.EndpointCalls, s.DegradedScores = e.endpoints.asked.Load(), e.endpoints.degraded.Load()
+	s.DecisionLog = e.decisions.Stats()
 	return s
 }

@@ -49,7 +49,7 @@ var may = map[string][]string{
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/attribution", "internal/audit", "internal/catalogue", "internal/command", "internal/decision", "internal/decisionlog",
 		"internal/endpoint", "internal/evidence", "internal/evolve", "internal/experiment", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",
-		"internal/factorial", "internal/factorial/posterior", "internal/mlclient", "internal/monitor", "internal/optimization", "internal/pmml", "internal/wire",
+		"internal/factorial", "internal/factorial/posterior", "internal/mlclient", "internal/monitor", "internal/optimization", "internal/pmml", "internal/vault", "internal/warehouse", "internal/warehouse/", "internal/wire",
 	},
 	"internal/pmml":   {"internal/decision", "internal/learn", "internal/learn/logistic", "internal/learn/scorecard"},
 	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/evidence", "internal/experiment", "internal/factorial", "internal/factorial/posterior", "internal/learn", "internal/optimization"},
@@ -58,7 +58,7 @@ var may = map[string][]string{
 	"internal/endpoint": {"internal/decision", "internal/learn/external"},
 	"internal/mlclient": {"internal/decision"},
 	"internal/demo":     {"internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/simulator"},
-	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/endpoint", "internal/engine", "internal/mlclient"},
+	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/endpoint", "internal/engine", "internal/mlclient", "internal/vault"},
 	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/demo", "internal/engine"},
 	"internal/arch":     {},
 	"bench":             {"bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},

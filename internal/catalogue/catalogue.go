@@ -67,6 +67,8 @@ type tenant struct {
 	requests     []decision.Time     // to the registry, in its window; oldest first
 	audit        auditLog
 	decisionLogs map[DecisionLogOf]DecisionLog
+	connection   *connectionRecord        // nil: none
+	metrics      map[string]*metricRecord // of the warehouse
 	sequence     uint64
 }
 

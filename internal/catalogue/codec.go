@@ -45,6 +45,7 @@ type tenantDocument struct {
 	Audit            *auditDocument   `json:"audit,omitempty"`
 
 	DecisionLogs []decisionLogDocument `json:"decisionLogs,omitempty"`
+	Warehouse    *sourceDocument       `json:"warehouse,omitempty"`
 }
 
 type keyDocument struct {
@@ -103,6 +104,7 @@ func (t *tenant) document() tenantDocument {
 	}
 	d.Families, d.RegistryRequests, d.Audit = t.familyDocuments(), slices.Clone(t.requests), t.audit.document()
 	d.DecisionLogs = t.decisionLogDocuments()
+	d.Warehouse = t.warehouse()
 	return d
 }
 
@@ -198,6 +200,7 @@ func (d *tenantDocument) tenant() (*tenant, error) {
 	if err := t.restoreFamilies(d.Families); err != nil {
 		return nil, err
 	}
+	t.restoreWarehouse(d.Warehouse)
 	return t, t.restoreDecisionLogs(d.DecisionLogs)
 }
 

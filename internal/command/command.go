@@ -67,6 +67,11 @@ const (
 	// KindRecordEvents has exposures and rewards in the form of package optimization:
 	// of the header's tenant, or without one of any.
 	KindRecordEvents Kind = 47
+
+	KindCreateConnection      Kind = 56
+	KindDeleteConnection      Kind = 57
+	KindCreateWarehouseMetric Kind = 58
+	KindDeleteWarehouseMetric Kind = 59
 )
 
 // Level is the newest level of commands that this build can apply. A build that

@@ -48,6 +48,11 @@ func init() {
 		command.KindPromoteChallenger: applyPromoteChallenger,
 		command.KindSetDecisionLog:    typed(applySetDecisionLog),
 
+		command.KindCreateConnection:      typed(applyCreateConnection),
+		command.KindDeleteConnection:      typed(applyDeleteConnection),
+		command.KindCreateWarehouseMetric: typed(applyCreateWarehouseMetric),
+		command.KindDeleteWarehouseMetric: typed(applyDeleteWarehouseMetric),
+
 		command.KindCreateOptimization:          typed(applyCreateOptimization),
 		command.KindUpdateOptimization:          typed(applyUpdateOptimization),
 		command.KindCreateOptimizationModel:     typed(applyCreateOptimizationModel),

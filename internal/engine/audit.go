@@ -35,6 +35,9 @@ const (
 	auditAlert       = "alert"
 	auditDecisionLog = "decisionLog"
 
+	auditConnection      = "warehouseConnection"
+	auditWarehouseMetric = "warehouseMetric"
+
 	auditOptimization      = "optimization"
 	auditOptimizationModel = "optimizationModel"
 )
@@ -55,6 +58,9 @@ var (
 	auditedSettings     = &auditedEntity{auditSettings, viewSettings}
 	auditedExperiments  = &auditedEntity{auditExperiment, viewExperiment}
 	auditedDecisionLogs = &auditedEntity{auditDecisionLog, viewDecisionLog}
+
+	auditedConnections      = &auditedEntity{auditConnection, viewConnection}
+	auditedWarehouseMetrics = &auditedEntity{auditWarehouseMetric, viewWarehouseMetric}
 
 	auditedOptimizations      = &auditedEntity{auditOptimization, viewOptimization}
 	auditedOptimizationModels = &auditedEntity{auditOptimizationModel, viewOptimizationModel}
@@ -111,6 +117,11 @@ func init() {
 		command.KindDeleteExperiment: audits("delete", auditedExperiments, func(c command.ExperimentRef) string { return c.ID }),
 		command.KindPromoteChallenger: audits("promote", auditedExperiments, func(c command.PromoteChallenger) string { return c.ID }).
 			claiming(func(c any) string { return c.(command.PromoteChallenger).Transition.Actor }),
+
+		command.KindCreateConnection:            audits("create", auditedConnections, func(c command.CreateConnection) string { return c.Connection.ID }),
+		command.KindDeleteConnection:            audits("delete", auditedConnections, func(c command.DeleteConnection) string { return c.ID }),
+		command.KindCreateWarehouseMetric:       audits("create", auditedWarehouseMetrics, func(c command.CreateWarehouseMetric) string { return c.Metric.ID }),
+		command.KindDeleteWarehouseMetric:       audits("delete", auditedWarehouseMetrics, func(c command.DeleteWarehouseMetric) string { return c.ID }),
 		command.KindCreateOptimization:          audits("create", auditedOptimizations, func(c command.CreateOptimization) string { return c.ID }),
 		command.KindUpdateOptimization:          audits("update", auditedOptimizations, func(c command.UpdateOptimization) string { return c.ID }),
 		command.KindCreateOptimizationModel:     audits("create", auditedOptimizationModels, func(c command.CreateOptimizationModel) string { return c.ModelID }),

@@ -266,7 +266,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	met := map[command.Kind]bool{command.KindSetSettings: true}
-	for i, tc := range append(auditCases(t, n), optimizationAuditCases(n)...) {
+	for i, tc := range slices.Concat(auditCases(t, n), optimizationAuditCases(n), warehouseAuditCases(n)) {
 		w := n.keyed(fmt.Sprint("case-", i), uint64(i))
 		w.Principal.KeyID, w.Principal.KeyName, w.RequestID = key.ID, key.Name, fmt.Sprint("req-", i)
 		before := n.machine.directory.auditChain(tc.tenant)

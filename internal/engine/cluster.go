@@ -16,6 +16,12 @@ func (c *Config) clusterConfig() cluster.Config {
 	return cfg
 }
 
+// several tells whether the cluster has other nodes, or is configured to have.
+func (e *Engine) several() bool {
+	c := &e.config.Cluster
+	return len(c.Peers) > 1 || len(c.Join) > 0 || len(e.node.Status().Members) > 1
+}
+
 // ClusterStatus returns the cluster as its members describe themselves. It takes
 // about a second at most: a member that does not answer is not waited for.
 func (e *Engine) ClusterStatus(ctx context.Context) ClusterStatus {

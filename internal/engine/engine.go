@@ -24,6 +24,8 @@ import (
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/mlclient"
 	"github.com/praetor-engine/praetor/internal/monitor"
+	"github.com/praetor-engine/praetor/internal/vault"
+	"github.com/praetor-engine/praetor/internal/warehouse"
 )
 
 // Config is what an engine is opened with.
@@ -52,6 +54,10 @@ type Config struct {
 	// Endpoints are the rules of calls to the endpoints of models of type
 	// external_endpoint.
 	Endpoints endpoint.Options
+	// Credentials seal the secrets of tenants' connections; nil: a node alone makes a
+	// key in its data directory, several refuse to store any.
+	Credentials *vault.Keys
+	Warehouse   WarehouseConfig
 	// ShadowShare is the share of the scores of families with an experiment that all
 	// its models score, in [0, 1].
 	ShadowShare float64
@@ -88,6 +94,7 @@ func DefaultConfig(dataDir string) Config {
 		MonitorScores: monitor.DefaultScores, MonitorWindow: time.Duration(monitor.DefaultWindow) * time.Millisecond, MonitorInterval: DefaultMonitorInterval,
 		Decisions:   decisionlog.DefaultOptions("", ""),
 		ShadowShare: DefaultShadowShare,
+		Warehouse:   WarehouseConfig{Timeout: DefaultWarehouseTimeout, Limits: warehouse.DefaultLimits()},
 	}
 }
 
@@ -99,7 +106,8 @@ func (c *Config) Validate() error {
 		"MaxHistoryRows": c.Limits.MaxHistoryRows, "MaxHistoryDays": c.Limits.MaxHistoryDays,
 		"MaxSummaryCustomers": c.Limits.MaxSummaryCustomers, "MaxAnswerBytes": c.Limits.MaxAnswerBytes,
 		"MaxAuditEntries": c.Limits.MaxAuditEntries, "MaxAuditDays": c.Limits.MaxAuditDays,
-		"TrainWorkers": int64(c.TrainWorkers),
+		"TrainWorkers": int64(c.TrainWorkers), "Warehouse.Limits.MaxRows": c.Warehouse.Limits.MaxRows,
+		"Warehouse.Limits.MaxVisitorRows": int64(c.Warehouse.Limits.MaxVisitorRows), "Warehouse.Timeout": int64(c.Warehouse.Timeout),
 	} {
 		if v < 1 {
 			errs = append(errs, fmt.Errorf("engine: %s must be at least 1, got %d", name, v))
@@ -137,21 +145,23 @@ const minOperatorKey = 16
 
 // Engine is one node: its replicated state and the use cases on it.
 type Engine struct {
-	config    Config
-	log       zerolog.Logger
-	node      *cluster.Node
-	machine   *machine
-	operator  *operator
-	checker   *checker
-	reports   reports
-	jobs      *jobs
-	worker    *mlclient.Client
-	endpoints *endpoints
-	faults    faultCounter
-	shadow    *shadow
-	decisions *decisionlog.Log
-	teller    *teller
-	exposures *exposures
+	config      Config
+	log         zerolog.Logger
+	node        *cluster.Node
+	machine     *machine
+	operator    *operator
+	checker     *checker
+	reports     reports
+	jobs        *jobs
+	worker      *mlclient.Client
+	endpoints   *endpoints
+	faults      faultCounter
+	shadow      *shadow
+	decisions   *decisionlog.Log
+	teller      *teller
+	exposures   *exposures
+	credentials *credentials
+	warehouses  *warehouses
 
 	fallbacks  atomic.Uint64 // scores of challengers that the champion gave
 	overflow   atomic.Uint64 // customers whom this node assigned and no experiment had room for
@@ -187,6 +197,12 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 		return nil, fmt.Errorf("engine: open the history: %w", err)
 	}
 	e := &Engine{config: config, log: log, worker: worker, endpoints: endpoints, operator: newOperator(config.OperatorKey)}
+	if e.credentials, err = newCredentials(&config, e.several); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	if e.warehouses, err = newWarehouses(&config, e.credentials); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: outbound connections: %w", err), store.Close())
+	}
 	if e.decisions, err = decisionlog.Open(config.decisionLog(log)); err != nil {
 		_ = store.Close()
 		return nil, fmt.Errorf("engine: open the log of decisions: %w", err)

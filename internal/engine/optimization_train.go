@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -92,16 +93,9 @@ func (t *optimizationTraining) run(ctx context.Context, j *job) error {
 
 // learn does the work: nothing of it is known to anyone until it is done.
 func (t *optimizationTraining) learn(ctx context.Context, begun *begunTraining) (*command.InstallOptimizationTraining, error) {
-	var seen uint64
-	var table *attribution.Table
-	select {
-	case o := <-begun.observed:
-		if o.Err != nil {
-			return nil, o.Err
-		}
-		table, seen = o.Table, o.Seen
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	table, seen, err := t.observations(ctx, begun)
+	if err != nil {
+		return nil, err
 	}
 	if table.Exposures() == 0 {
 		return nil, errNoObservations(table)
@@ -122,6 +116,26 @@ func (t *optimizationTraining) learn(ctx context.Context, begun *begunTraining) 
 		summary.Lift = &lift.Percent
 	}
 	return &command.InstallOptimizationTraining{State: trained.Append(nil), Arms: arms, Summary: summary}, nil
+}
+
+// observations returns what there is to learn from: what the engine observed as of
+// the mark, or what the tenant's warehouse has. seen is of the engine in any case.
+func (t *optimizationTraining) observations(ctx context.Context, begun *begunTraining) (table *attribution.Table, seen uint64, err error) {
+	select {
+	case o := <-begun.observed:
+		table, seen, err = o.Table, o.Seen, o.Err
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	source, ok, err := t.engine.warehouseSource(t.rt.tenantID)
+	if err != nil || !ok {
+		return table, seen, err
+	}
+	table, err = source.Observations(ctx, warehouseRequest(t.rt, time.Now().UnixMilli()))
+	return table, seen, errors.Join(err, source.Close())
 }
 
 func errNoObservations(table *attribution.Table) error {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/decisionlog"
@@ -44,7 +45,12 @@ type Stats struct {
 	EndpointCalls    uint64  // queries to the endpoints of models
 	DegradedScores   uint64  // of these, answered with a fallback
 
-	DecisionLog decisionlog.Stats
+	DecisionLog        decisionlog.Stats
+	Warehouses         int     // tenants with a connection
+	WarehouseReads     uint64  // readings of warehouses on this node
+	WarehouseFailures  uint64  // of these, that gave nothing
+	WarehouseExposures uint64  // that they gave
+	WarehouseSeconds   float64 // that they took
 
 	Experiments          int    // active
 	ExperimentCustomers  int    // assigned in running experiments
@@ -86,6 +92,7 @@ func (e *Engine) Stats() Stats {
 	}
 	m.mu.RLock()
 	a, x := m.catalogue.Answers(), m.catalogue.ExperimentTotals()
+	s.Warehouses = m.catalogue.Warehouses()
 	m.mu.RUnlock()
 	s.ExperimentFallbacks, s.ExperimentPromotions = e.fallbacks.Load(), e.promotions.Load()
 	s.ShadowScored, s.ShadowDropped = e.shadow.scored.Load(), e.shadow.dropped.Load()
@@ -101,6 +108,9 @@ func (e *Engine) Stats() Stats {
 		r := m.recorder.Stats()
 		s.OutcomesJoined, s.MonitorSample = r.Joined, r.SampleShare
 	}
+	w := e.warehouses
+	s.WarehouseReads, s.WarehouseFailures, s.WarehouseExposures = w.reads.Load(), w.failures.Load(), w.exposures.Load()
+	s.WarehouseSeconds = time.Duration(w.nanos.Load()).Seconds()
 	s.EndpointCalls, s.DegradedScores = e.endpoints.asked.Load(), e.endpoints.degraded.Load()
 	s.DecisionLog = e.decisions.Stats()
 	return s

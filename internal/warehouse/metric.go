@@ -20,7 +20,7 @@ type Metric struct {
 
 // The bounds of a metric.
 const (
-	MaxMetricName = 128
+	MaxMetricName = 255
 	MaxSQL        = 32 << 10
 	maxIDLength   = 64
 )

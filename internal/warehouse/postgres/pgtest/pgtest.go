@@ -52,6 +52,29 @@ var (
 // test is skipped where PostgreSQL is not installed. TestMain must call Stop.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	bin := installed(t)
+	once.Do(func() { shared, failed = start(bin) })
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	return shared
+}
+
+// New returns a server that ends with the test. The test is skipped where PostgreSQL
+// is not installed.
+func New(t testing.TB) *Server {
+	t.Helper()
+	s, err := start(installed(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// installed returns the directory of the server's programs, or skips the test.
+func installed(t testing.TB) (bin string) {
+	t.Helper()
 	bin, ok := find()
 	if !ok {
 		if os.Getenv(Required) != "" {
@@ -59,11 +82,7 @@ func Start(t testing.TB) *Server {
 		}
 		t.Skip("PostgreSQL is not installed: the distribution's package is postgresql")
 	}
-	once.Do(func() { shared, failed = start(bin) })
-	if failed != nil {
-		t.Fatal(failed)
-	}
-	return shared
+	return bin
 }
 
 // Stop ends the server, if one was started.

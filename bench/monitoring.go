@@ -18,9 +18,16 @@ const monitoringTarget = 0.95
 // rankedOffers is how many offers a ranking has here.
 const rankedOffers = 20
 
+// monitored are the loads: scores and rankings of a scorecard, the cheapest model
+// to score, so that the share of the monitoring is the greatest, and rankings of
+// the cheapest bandit, whose arms are counted too.
+var monitored = []struct {
+	name, route string
+	model       int // of scoredModels
+}{{"score", "score", 1}, {"score-offer-set", "score-offer-set", 1}, {"score-offer-set of a bandit", "score-offer-set", 2}}
+
 // Monitoring measures scores and rankings of a node that monitors what it serves
-// against one that does not. The model is a scorecard, the cheapest to score, so
-// the share of the monitoring is the greatest.
+// against one that does not.
 func (o *Options) Monitoring(ctx context.Context) (_ *Report, err error) {
 	dir, remove, err := o.workDir()
 	if err != nil {
@@ -36,28 +43,27 @@ func (o *Options) Monitoring(ctx context.Context) (_ *Report, err error) {
 		return nil, err
 	}
 	var nodes [2]*Engine
-	var ids [2]string
+	var ids [2][]string
 	for i, flag := range []string{"--monitor-scores=262144", "--monitor-scores=0"} {
 		e, err := o.StartEngine(ctx, filepath.Join(dir, strconv.Itoa(i)), "", flag)
 		if err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, e.Stop()) }()
-		created, err := e.createAll(ctx, scoredModels()[1:2])
-		if err != nil {
+		if ids[i], err = e.createAll(ctx, scoredModels()[:3]); err != nil {
 			return nil, err
 		}
-		nodes[i], ids[i] = e, created[0]
+		nodes[i] = e
 	}
-	for _, route := range []string{"score", "score-offer-set"} {
+	for _, m := range monitored {
 		var variants [2]*variant
 		for i, name := range []string{", monitored", ", not monitored"} {
-			requests, err := monitoredBodies(route, "/api/v1/algorithm-models/"+ids[i], nodes[i].Key)
+			requests, err := monitoredBodies(m.route, "/api/v1/algorithm-models/"+ids[i][m.model], nodes[i].Key)
 			if err != nil {
 				return nil, err
 			}
 			variants[i] = &variant{
-				name: route + name, pid: nodes[i].Pid(), engine: nodes[i],
+				name: m.name + name, pid: nodes[i].Pid(), engine: nodes[i],
 				load: &Load{Addr: nodes[i].Addr, Requests: requests, Conns: scoreConns, Units: oneUnit},
 			}
 		}
@@ -67,7 +73,7 @@ func (o *Options) Monitoring(ctx context.Context) (_ *Report, err error) {
 		r.Rows = append(r.Rows, variants[0].row("requests"), variants[1].row("requests"))
 		r.Ratios = append(r.Ratios, ratio(variants[0], variants[1], monitoringTarget))
 		r.Figures = append(r.Figures, Figure{
-			Name: "CPU of the node, " + route + ": monitored / not monitored", Unit: "ratio",
+			Name: "CPU of the node, " + m.name + ": monitored / not monitored", Unit: "ratio",
 			Value: Summarize(ratios(variants[0].serverCPU, variants[1].serverCPU)), AtMost: 1.05,
 		})
 	}

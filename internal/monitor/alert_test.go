@@ -113,3 +113,25 @@ func TestRenew(t *testing.T) {
 		t.Errorf("PSI = %v, %v after a renewal, want 0", psi, ok)
 	}
 }
+
+// BenchmarkAlerts is what a look costs the leader for one model with 35 days: all
+// well, and with rules broken on all of them.
+func BenchmarkAlerts(b *testing.B) {
+	good := Delta{
+		Scores: spread(0, 100, 20), Positives: spread(50, 100, 2), Negatives: spread(0, 90, 2), LogLoss: 1,
+		Responses: 280, ResponsePositives: 100,
+	}
+	bad := good
+	bad.Positives, bad.ResponsePositives = bad.Negatives, 0
+	for name, d := range map[string]Delta{"good": good, "bad": bad} {
+		b.Run("days="+name, func(b *testing.B) {
+			book := NewBook()
+			week(book, 0, KeptDays, d)
+			l, now := book.Life("t", "m"), noon+(KeptDays-1)*dayMs
+			b.ReportAllocs()
+			for b.Loop() {
+				l.Alerts("m", now)
+			}
+		})
+	}
+}

@@ -440,3 +440,25 @@ func BenchmarkServe(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkJoin has the cost of an outcome on a node that served nothing of it, and
+// on the one that served it.
+func BenchmarkJoin(b *testing.B) {
+	const customers = 1 << 14
+	ids := make([]string, customers)
+	r := NewRecorder(DefaultScores, DefaultWindow)
+	track := r.Track("t", "m")
+	for i := range ids {
+		ids[i] = fmt.Sprintf("customer-%d", i)
+		track.Serve(track.Subject("", ids[i]), noon, "o", 0.5, 0)
+	}
+	for name, offer := range map[string]string{"no": "p", "yes": "o"} {
+		b.Run("served="+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				o := decision.Outcome{CustomerID: ids[i%customers], OfferID: offer, At: int64(noon)}
+				r.Join("t", &o, yes)
+			}
+		})
+	}
+}

@@ -44,7 +44,7 @@ func startAPI(t testing.TB, change ...func(*engine.Config)) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &api{testServer: &testServer{Server: s, t: t}, spec: loadSpec(t), table: slices.Concat(s.apiRoutes(), s.optimizationRoutes(), s.systemRoutes(&document{}))}
+	a := &api{testServer: &testServer{Server: s, t: t}, spec: loadSpec(t), table: slices.Concat(s.apiRoutes(), s.optimizationRoutes(), s.warehouseRoutes(), s.systemRoutes(&document{}))}
 	a.start()
 	for _, tenant := range []string{"acme", "other"} {
 		a.must(201, post, "/api/v1/tenants", operatorKey, fmt.Sprintf(`{"id":%q,"name":%q}`, tenant, tenant))

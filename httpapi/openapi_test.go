@@ -61,7 +61,7 @@ func TestDescriptionIsTrue(t *testing.T) {
 		}
 	}
 	ids := map[string]bool{}
-	for _, rt := range slices.Concat(s.apiRoutes(), s.optimizationRoutes(), s.systemRoutes(&document{})) {
+	for _, rt := range slices.Concat(s.apiRoutes(), s.optimizationRoutes(), s.warehouseRoutes(), s.systemRoutes(&document{})) {
 		name := rt.method + " " + rt.path
 		if !described[name] {
 			t.Errorf("%s is served but not described", name)

@@ -76,7 +76,7 @@ func New(cfg Config, eng *engine.Engine, log zerolog.Logger, reg *prometheus.Reg
 	if err != nil {
 		return nil, err
 	}
-	if err := s.mount(slices.Concat(s.apiRoutes(), s.optimizationRoutes(), s.systemRoutes(doc))); err != nil {
+	if err := s.mount(slices.Concat(s.apiRoutes(), s.optimizationRoutes(), s.warehouseRoutes(), s.systemRoutes(doc))); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/endpoint"
 	"github.com/praetor-engine/praetor/internal/engine"
 	"github.com/praetor-engine/praetor/internal/mlclient"
+	"github.com/praetor-engine/praetor/internal/vault"
 )
 
 // Config is every setting of a node. Version is the build's name. The tags are the one table that flags,
@@ -70,6 +71,13 @@ type Config struct {
 	EndpointHTTP      bool     `env:"PRAETOR_ENDPOINT_HTTP" help:"Permit endpoints of external models without TLS (${env})."`
 	InsecureEndpoints string   `env:"PRAETOR_INSECURE_ENDPOINTS" default:"deny" enum:"deny,allow" placeholder:"deny|allow" help:"allow: endpoints of external models may be anywhere, this machine included; for tests (${env}; ${default})."`
 
+	WarehouseDir     string        `env:"PRAETOR_WAREHOUSE_DIR" type:"path" placeholder:"DIR" help:"Directory of files that optimizations learn from, with a directory for each tenant; none: files cannot be read here (${env})."`
+	WarehouseTimeout time.Duration `env:"PRAETOR_WAREHOUSE_TIMEOUT" default:"5m" placeholder:"D" help:"How long reading a warehouse for one training may take (${env}; ${default})."`
+	WarehouseMaxRows int64         `env:"PRAETOR_WAREHOUSE_MAX_ROWS" default:"50000000" placeholder:"N" help:"Rows read for one training at most, of exposures and of rewards each (${env}; ${default})."`
+
+	CredentialsKey     string `env:"PRAETOR_CREDENTIALS_KEY" placeholder:"KEY,…" help:"Keys that seal the passwords of warehouses, 32 bytes in base 64 or hexadecimal each; the first seals, all open. The same on every node; a node alone makes one in its data directory (${env}). Prefer the variable or the file."`
+	CredentialsKeyFile string `env:"PRAETOR_CREDENTIALS_KEY_FILE" type:"path" placeholder:"FILE" help:"A file with these keys, one a line (${env})."`
+
 	SnapshotEntries  uint64        `env:"PRAETOR_SNAPSHOT_ENTRIES" default:"8192" placeholder:"N" help:"Log entries after which a snapshot is taken (${env}; ${default})."`
 	SnapshotBytes    uint64        `env:"PRAETOR_SNAPSHOT_BYTES" default:"268435456" placeholder:"N" help:"Bytes of log after which a snapshot is taken (${env}; ${default})."`
 	SnapshotInterval time.Duration `env:"PRAETOR_SNAPSHOT_INTERVAL" default:"30s" placeholder:"D" help:"Least time between snapshots (${env}; ${default})."`
@@ -102,6 +110,28 @@ func (c *Config) operatorKey() (string, error) {
 	return key, nil
 }
 
+// credentials returns the keys of credentials from the setting or its file, nil for
+// none.
+func (c *Config) credentials() (*vault.Keys, error) {
+	switch {
+	case c.CredentialsKeyFile != "" && c.CredentialsKey != "":
+		return nil, fmt.Errorf("set the keys of credentials or their file, not both")
+	case c.CredentialsKeyFile != "":
+		k, err := vault.Load(c.CredentialsKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("keys of credentials: %w", err)
+		}
+		return k, nil
+	case c.CredentialsKey != "":
+		k, err := vault.Parse(strings.ReplaceAll(c.CredentialsKey, ",", "\n"))
+		if err != nil {
+			return nil, fmt.Errorf("keys of credentials: %w", err)
+		}
+		return k, nil
+	}
+	return nil, nil
+}
+
 // engineConfig is the engine's part.
 func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 	cfg := engine.DefaultConfig(c.Data)
@@ -109,6 +139,10 @@ func (c *Config) engineConfig(operatorKey string) (engine.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
+	if cfg.Credentials, err = c.credentials(); err != nil {
+		return cfg, err
+	}
+	cfg.Warehouse.Dir, cfg.Warehouse.Timeout, cfg.Warehouse.Limits.MaxRows = c.WarehouseDir, c.WarehouseTimeout, c.WarehouseMaxRows
 	cfg.OperatorKey = operatorKey
 	cfg.TrainWorkers, cfg.ShadowShare = c.TrainWorkers, c.ShadowShare
 	cfg.Decisions.Dir, cfg.Decisions.FileBytes = c.DecisionLogDir, c.DecisionLogFileBytes

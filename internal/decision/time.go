@@ -51,10 +51,24 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 // ParseTime reads RFC 3339 in any zone.
 func ParseTime(s string) (Time, error) {
 	v, err := time.Parse(time.RFC3339, s)
-	if err != nil {
+	if err != nil || !isRFC3339(s) {
 		return 0, fmt.Errorf("want a time such as 2026-03-14T06:00:00.000Z, got %q", s)
 	}
 	return TimeOf(v), nil
+}
+
+// isRFC3339 refuses what time.Parse takes and RFC 3339 does not have: an hour of
+// one digit, a comma before the fraction, an offset of a day.
+func isRFC3339(s string) bool {
+	const hours = len("2006-01-02T15")
+	if len(s) < len("2006-01-02T15:04:05Z") || s[hours] != ':' || s[len("2006-01-02T15:04:05")] == ',' {
+		return false
+	}
+	if s[len(s)-1] == 'Z' {
+		return true
+	}
+	offset := s[len(s)-len("+01:00"):]
+	return offset[1:3] <= "23" && offset[4:] <= "59"
 }
 
 // String returns the time as RFC 3339, "never" for 0.

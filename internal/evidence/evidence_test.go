@@ -418,6 +418,7 @@ func TestBodies(t *testing.T) {
 		{Body{ScopeID: "a", OfferID: "a", CategoryID: "x"}, Request{ActionReset, ScopeOffer, "a", CategoryPrior}},
 		{Body{Scope: ScopeCategory, CategoryID: "x", ResetTo: Zero}, Request{ActionReset, ScopeCategory, "x", Zero}},
 		{Body{Scope: ScopeChannel, ScopeID: "web", Action: ActionPause}, Request{ActionPause, ScopeChannel, "web", CategoryPrior}},
+		{Body{OfferID: strings.Repeat("é", 255), Reason: strings.Repeat("é", 4096)}, Request{ActionReset, ScopeOffer, strings.Repeat("é", 255), CategoryPrior}},
 		{Body{Scope: ScopeGlobal, ScopeID: "x", Action: ActionResume, ResetTo: GlobalPrior}, Request{ActionResume, ScopeGlobal, "", GlobalPrior}},
 	} {
 		if got, err := c.body.Request(); err != nil || got != c.want {
@@ -431,7 +432,7 @@ func TestBodies(t *testing.T) {
 		{Body{}, "scopeId"},
 		{Body{CategoryID: "x"}, "scopeId"},
 		{Body{ScopeID: "a", OfferID: "b"}, "offerId"},
-		{Body{Scope: "planet", Action: "stop", ResetTo: "one", Reason: strings.Repeat("x", 2001)}, "action scope resetTo reason scopeId"},
+		{Body{Scope: "planet", Action: "stop", ResetTo: "one", Reason: strings.Repeat("x", 4097)}, "action scope resetTo reason scopeId"},
 		{Body{Scope: ScopeChannel, ChannelID: strings.Repeat("x", 256)}, "scopeId"},
 	} {
 		_, err := c.body.Request()

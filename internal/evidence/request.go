@@ -1,6 +1,11 @@
 package evidence
 
-import "github.com/praetor-engine/praetor/internal/decision"
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/praetor-engine/praetor/internal/decision"
+)
 
 // Scope is what a row is about.
 type Scope string
@@ -56,8 +61,8 @@ type Request struct {
 
 // The longest texts, as in outcomes and models.
 const (
-	maxID     = 255
-	maxReason = 2000
+	maxID     = 255 // characters
+	maxReason = 4096
 )
 
 // Request resolves defaults and aliases. Its error names every field that is not
@@ -69,8 +74,8 @@ func (b *Body) Request() (Request, error) {
 		Scope:   choice(&p, "scope", b.Scope, ScopeOffer, ScopeCategory, ScopeChannel, ScopeGlobal),
 		ResetTo: choice(&p, "resetTo", b.ResetTo, CategoryPrior, GlobalPrior, Zero),
 	}
-	if len(b.Reason) > maxReason {
-		p.Addf("reason", "got %d bytes, want at most %d", len(b.Reason), maxReason)
+	if n := utf8.RuneCountInString(b.Reason); n > maxReason {
+		p.Addf("reason", "got %d characters, want at most %d", n, maxReason)
 	}
 	alias, name := "", ""
 	switch r.Scope {
@@ -92,8 +97,8 @@ func (b *Body) Request() (Request, error) {
 	if r.ScopeID == "" {
 		p.Addf("scopeId", "is missing, want the %s to %s (or give it as %s)", r.Scope, r.Action, name)
 	}
-	if len(r.ScopeID) > maxID {
-		p.Addf("scopeId", "got %d bytes, want at most %d", len(r.ScopeID), maxID)
+	if n := utf8.RuneCountInString(r.ScopeID); n > maxID {
+		p.Addf("scopeId", "got %d characters, want at most %d", n, maxID)
 	}
 	return r, p.Err()
 }
@@ -103,11 +108,13 @@ func choice[T ~string](p *decision.Problems, path string, v T, choices ...T) T {
 	if v == "" {
 		return choices[0]
 	}
-	for _, c := range choices {
+	names := make([]string, len(choices))
+	for i, c := range choices {
 		if v == c {
 			return v
 		}
+		names[i] = string(c)
 	}
-	p.Addf(path, "got %.40q, want one of %q", string(v), choices)
+	p.Addf(path, "got %.40q, want one of %s", string(v), strings.Join(names, ", "))
 	return choices[0]
 }

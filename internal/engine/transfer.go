@@ -216,6 +216,9 @@ func (e *Engine) importExport(ctx context.Context, w Write, in Import) (*catalog
 	if err := json.Unmarshal(in.Model, &x); err != nil {
 		return nil, Receipt{}, jsonProblem("model", err)
 	}
+	if x.Format == "" {
+		return nil, Receipt{}, decision.Invalid("model", "want the whole document of an export, with its format and formatVersion")
+	}
 	if x.Format != FormatPraetor || x.FormatVersion != exportVersion {
 		return nil, Receipt{}, decision.Invalid("model.formatVersion", "want format %s version %d, got %.40q version %d", FormatPraetor, exportVersion, string(x.Format), x.FormatVersion)
 	}

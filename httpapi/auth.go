@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
+	"strconv"
 
 	"github.com/valyala/fasthttp"
 
@@ -65,6 +67,9 @@ func (rq *request) authorise(h *fasthttp.RequestHeader) error {
 		return rq.authorisePublic()
 	}
 	p, ok := rq.server.gate.Authenticate(key)
+	if !ok && rq.catchUp(h.PeekCanonical(headerMinIndex)) {
+		p, ok = rq.server.gate.Authenticate(key)
+	}
 	if !ok {
 		if err := rq.server.gate.Ready(); err != nil {
 			return &decision.Error{Kind: decision.KindUnavailable, Msg: "this node does not know the key, and is not ready: it may not know it yet", Err: err}
@@ -82,8 +87,8 @@ func (rq *request) authorise(h *fasthttp.RequestHeader) error {
 	switch {
 	case len(tenant) > 0:
 		id := string(tenant)
-		if !rq.server.gate.TenantExists(id) {
-			return decision.Errorf(decision.KindNotFound, "no tenant %q", clip(id))
+		if err := rq.findTenant(id); err != nil {
+			return err
 		}
 		rq.principal.TenantID = id
 	case !rq.route.tenantless:
@@ -109,4 +114,35 @@ func (rq *request) authorisePublic() error {
 	}
 	rq.principal = publicPrincipal(tenant)
 	return nil
+}
+
+// catchUp waits for the index that the request names when this node has not
+// applied it yet, and reports whether it did: a key that was just made at another
+// node is known here from then on. What anybody can have wait here is one
+// connection of their own, for MinIndexWait.
+func (rq *request) catchUp(minIndex []byte) bool {
+	g := rq.server.gate
+	index, err := strconv.ParseUint(string(minIndex), 10, 64)
+	if err != nil || g.AppliedIndex() >= index {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(rq.ctx, rq.server.cfg.MinIndexWait)
+	defer cancel()
+	return g.WaitApplied(ctx, index) == nil
+}
+
+// findTenant finds the tenant that the operator names. A node that lags behind
+// catches up before it denies one.
+func (rq *request) findTenant(id string) error {
+	g := rq.server.gate
+	if g.TenantExists(id) {
+		return nil
+	}
+	if err := rq.barrier(); err != nil {
+		return err
+	}
+	if g.TenantExists(id) {
+		return nil
+	}
+	return decision.Errorf(decision.KindNotFound, "no tenant %q", clip(id))
 }

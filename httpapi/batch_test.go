@@ -66,8 +66,15 @@ func TestNDJSON(t *testing.T) {
 		t.Errorf("got %d lines", len(got))
 	}
 	got = lines("{}\n" + `{"customerId":"` + strings.Repeat("x", 5<<10) + "\"}\n{}\n")
+	if len(got) != 3 || !strings.HasPrefix(got[1], `{"index":1,"error":{"code":"PAYLOAD_TOO_LARGE"`) || !strings.HasPrefix(got[2], `{"index":2,"score":`) {
+		t.Errorf("a long line: got %.200q, want an error in its place", got)
+	}
+	got = lines("{}\n" + strings.Repeat("x", 5<<10))
 	if len(got) != 2 || !strings.Contains(got[1], "PAYLOAD_TOO_LARGE") {
-		t.Errorf("a long line: got %.200q, want it to end the stream", got)
+		t.Errorf("a long last line: got %.200q, want an error in its place", got)
+	}
+	if r := a.must(200, post, path, a.viewer, "", "Content-Type: "+mediaNDJSON); len(r.body) != 0 {
+		t.Errorf("no lines: got %q, want none", r.body)
 	}
 	a.must(200, get, "/healthz", "", "")
 	a.must(404, post, "/api/v1/algorithm-models/none/score-batch", a.viewer, "{}\n", "Content-Type: "+mediaNDJSON)

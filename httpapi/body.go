@@ -137,19 +137,17 @@ func (b *bodyReader) drain(conn net.Conn, scratch []byte) bool {
 // checkMedia refuses a body of another type than the route reads, or a
 // compressed one; no body needs no type.
 func checkMedia(contentType, coding []byte, hasBody, ndjson bool) (isNDJSON bool, err error) {
+	media, _, _ := bytes.Cut(contentType, []byte{';'})
+	media = bytes.TrimSpace(media)
+	isNDJSON = ndjson && (equalFold(media, mediaNDJSON) || equalFold(media, "application/ndjson"))
 	if !hasBody {
-		return false, nil
+		return isNDJSON, nil
 	}
 	if len(coding) > 0 && !equalFold(coding, "identity") {
 		return false, decision.Errorf(decision.KindUnsupportedMedia, "the body must not be compressed, got Content-Encoding %q", clip(string(coding)))
 	}
-	media, _, _ := bytes.Cut(contentType, []byte{';'})
-	media = bytes.TrimSpace(media)
-	switch {
-	case equalFold(media, mediaJSON):
-		return false, nil
-	case ndjson && (equalFold(media, mediaNDJSON) || equalFold(media, "application/ndjson")):
-		return true, nil
+	if isNDJSON || equalFold(media, mediaJSON) {
+		return isNDJSON, nil
 	}
 	want := mediaJSON
 	if ndjson {

@@ -141,8 +141,8 @@ func (rq *request) appendBatchScore(dst []byte, sc engine.Scorer, index int, cus
 // batchStream answers a stream of rows with a stream of results, one line for
 // each line. It is read by the connection's own goroutine while the answer is
 // sent, so it works in step with both ends: nothing is queued, and memory is
-// one line. A bad line is answered with an error object and is not the end of
-// the stream; a line longer than Config.MaxLine is.
+// one line. A bad line, one longer than Config.MaxLine too, is answered with an
+// error object and is not the end of the stream.
 type batchStream struct {
 	rq     *request
 	scorer engine.Scorer
@@ -193,16 +193,15 @@ func (b *batchStream) line() {
 	rq := b.rq
 	cfg := &rq.server.cfg
 	extend(rq.conn, cfg.ReadTimeout, cfg.WriteTimeout)
-	line, err := b.readLine(cfg.MaxLine)
+	line, ended, err := b.readLine(cfg.MaxLine)
 	if err == nil && rq.ctx.Err() != nil {
-		err = decision.Errorf(decision.KindUnavailable, "the node is shutting down; the stream ends here")
+		ended, err = true, decision.Errorf(decision.KindUnavailable, "the node is shutting down; the stream ends here")
 	}
-	if err != nil && err != io.EOF {
-		b.ended = true
+	b.ended = ended
+	if err != nil {
 		b.fail(err)
 		return
 	}
-	b.ended = err == io.EOF
 	if len(bytes.TrimSpace(line)) == 0 {
 		return // nothing is asked by an empty line
 	}
@@ -219,21 +218,24 @@ func (b *batchStream) line() {
 	b.index++
 }
 
-// readLine returns the next line, of at most most bytes, without its end; the
-// last line comes with io.EOF.
-func (b *batchStream) readLine(most int) ([]byte, error) {
-	buf := b.rq.buffer[:0]
+// readLine returns the next line without its end; the last line comes with
+// ended. Of a line of more than most bytes only the error is left.
+func (b *batchStream) readLine(most int) (line []byte, ended bool, err error) {
+	buf, long := b.rq.buffer[:0], false
 	for {
 		part, err := b.lines.ReadSlice('\n')
-		buf = append(buf, part...)
-		b.rq.buffer = buf
+		if long = long || len(buf)+len(part) > most+1; !long {
+			buf = append(buf, part...)
+			b.rq.buffer = buf
+		}
 		switch {
-		case len(buf) > most+1:
-			return nil, decision.Errorf(decision.KindTooLarge, "a line is longer than the %d bytes permitted; the stream ends here", most)
-		case err == nil || err == io.EOF:
-			return buf, err
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, readError(err)
+		case err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull):
+			return nil, true, readError(err)
+		case err != nil && err != io.EOF: // the line goes on
+		case long:
+			return nil, err == io.EOF, decision.Errorf(decision.KindTooLarge, "the line is longer than the %d bytes permitted", most)
+		default:
+			return buf, err == io.EOF, nil
 		}
 	}
 }

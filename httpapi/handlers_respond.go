@@ -3,6 +3,7 @@ package httpapi
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -72,7 +73,7 @@ func (s *Server) respondBulk(rq *request) error {
 		rq.wrote(receipt)
 		for i := range results {
 			if results[i].Err != nil {
-				mem.failed = append(mem.failed, outcomeFailure{mem.places[i], results[i].Err})
+				mem.failed = append(mem.failed, outcomeFailure{mem.places[i], ofOutcome(mem.places[i], results[i].Err)})
 			} else if results[i].Duplicate {
 				duplicates++
 			}
@@ -83,6 +84,20 @@ func (s *Server) respondBulk(rq *request) error {
 	}
 	rq.out = appendBulk(rq.out, total, duplicates, mem.failed)
 	return nil
+}
+
+// ofOutcome puts the place of an outcome before the path of the field at fault, as
+// the decoder does.
+func ofOutcome(place int, err error) error {
+	var e *decision.Error
+	if !errors.As(err, &e) || len(e.Details) != 1 {
+		return err
+	}
+	at := *e
+	d := e.Details[0]
+	d.Path = "outcomes[" + strconv.Itoa(place) + "]." + d.Path
+	at.Msg, at.Details = d.Path+": "+d.Message, []decision.Detail{d}
+	return &at
 }
 
 // shareKey gives each outcome without a key of its own one from the request's

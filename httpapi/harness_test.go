@@ -29,19 +29,24 @@ type fakeGate struct {
 	stale   atomic.Bool
 	barrier error
 	ready   error
+	caught  atomic.Bool // Barrier was called: the tenant "late" is known
 }
 
-// The keys of the fake gate are "<role>@<tenant>", the operator's is "operator".
+// The keys of the fake gate are "<role>@<tenant>", the operator's is "operator";
+// those of the tenant "late" are made by the log's entry 7.
 func (g *fakeGate) Authenticate(raw []byte) (engine.Principal, bool) {
 	if string(raw) == "operator" {
 		return engine.Principal{Role: decision.RoleOperator}, true
 	}
 	name, tenant, _ := strings.Cut(string(raw), "@")
 	role, ok := decision.ParseRole(name)
-	return engine.Principal{TenantID: tenant, KeyID: name, Role: role}, ok && tenant != ""
+	ok = ok && tenant != "" && (tenant != "late" || g.applied.Load() >= 7)
+	return engine.Principal{TenantID: tenant, KeyID: name, Role: role}, ok
 }
 
-func (g *fakeGate) TenantExists(id string) bool { return id == "t1" || id == "t2" }
+func (g *fakeGate) TenantExists(id string) bool {
+	return id == "t1" || id == "t2" || id == "late" && g.caught.Load()
+}
 
 func (g *fakeGate) Ready() error { return g.ready }
 
@@ -49,7 +54,12 @@ func (g *fakeGate) Stale() bool { return g.stale.Load() }
 
 func (g *fakeGate) AppliedIndex() uint64 { return g.applied.Load() }
 
-func (g *fakeGate) Barrier(context.Context) error { return g.barrier }
+func (g *fakeGate) Barrier(context.Context) error {
+	if g.barrier == nil {
+		g.caught.Store(true)
+	}
+	return g.barrier
+}
 
 func (g *fakeGate) WaitApplied(ctx context.Context, index uint64) error {
 	for g.applied.Load() < index {

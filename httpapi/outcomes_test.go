@@ -60,6 +60,12 @@ func TestRespond(t *testing.T) {
 	}
 	a.must(400, get, "/api/v1/interaction-summaries", a.viewer, "")
 	a.must(200, get, "/api/v1/interaction-summaries?customerId=nobody", a.viewer, "")
+	// What may be recorded may be asked for: names are counted in characters.
+	name := strings.Repeat("%C3%A9", 255)
+	a.must(200, get, "/api/v1/interaction-summaries?customerId="+name, a.viewer, "")
+	a.must(200, get, "/api/v1/interaction-history?customerId="+name, a.viewer, "")
+	a.must(400, get, "/api/v1/interaction-summaries?customerId="+name+"x", a.viewer, "")
+	a.must(400, get, "/api/v1/interaction-summaries?customerId=%FF", a.viewer, "")
 }
 
 func TestRespondBulk(t *testing.T) {
@@ -83,6 +89,11 @@ func TestRespondBulk(t *testing.T) {
 	}
 	if !strings.Contains(got.Errors[0].Error.Message, "customerId") {
 		t.Errorf("the missing field is not named: %s", r.body)
+	}
+	for i, want := range []string{"outcomes[1].customerId: ", "outcomes[2]: ", "outcomes[3].outcome: ", "outcomes[5].conversionValue: "} {
+		if got := got.Errors[i].Error.Message; !strings.HasPrefix(got, want) {
+			t.Errorf("error %d: got %q, want it to begin with %q", i, got, want)
+		}
 	}
 	a.must(422, post, path, a.viewer, `{"outcomes":[{}]}`)
 	a.must(422, post, path, a.viewer, `{"outcomes":[{"customerId":"c1","outcome":"unheard"}]}`)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -203,8 +204,11 @@ func (rq *request) flag(name string, otherwise bool) (bool, error) {
 // queryText reads a text query parameter of at most 255 characters.
 func (rq *request) queryText(name string) (string, error) {
 	v := rq.query.Peek(name)
-	if n := len(v); n > 255 {
-		return "", decision.Invalid(name, "must be at most 255 bytes, got %d", n)
+	if !utf8.Valid(v) {
+		return "", decision.Invalid(name, "must be UTF-8")
+	}
+	if n := utf8.RuneCount(v); n > maxName {
+		return "", decision.Invalid(name, "must be at most %d characters, got %d", maxName, n)
 	}
 	return string(v), nil
 }

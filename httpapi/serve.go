@@ -193,9 +193,15 @@ func (rq *request) awaitIndex(minIndex []byte) error {
 	default:
 		return decision.Invalid("consistency", "must be strong or local, got %q", clip(v))
 	}
-	ctx, cancel := context.WithTimeout(rq.ctx, s.cfg.MinIndexWait)
+	return rq.barrier()
+}
+
+// barrier waits until this node has applied everything that was acknowledged
+// before.
+func (rq *request) barrier() error {
+	ctx, cancel := context.WithTimeout(rq.ctx, rq.server.cfg.MinIndexWait)
 	defer cancel()
-	if err := s.gate.Barrier(ctx); err != nil {
+	if err := rq.server.gate.Barrier(ctx); err != nil {
 		return unavailable(err, "a linearizable read is not possible now")
 	}
 	return nil

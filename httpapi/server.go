@@ -287,7 +287,8 @@ func (s *Server) notFound(ctx *fasthttp.RequestCtx) {
 // methodNotAllowed answers 405; the router has set Allow.
 func (s *Server) methodNotAllowed(ctx *fasthttp.RequestCtx) {
 	// The router offers OPTIONS on every path, which this API does not have.
-	allow := strings.Replace(string(ctx.Response.Header.Peek("Allow")), ", OPTIONS", "", 1)
+	methods := strings.Split(string(ctx.Response.Header.Peek("Allow")), ", ")
+	allow := strings.Join(slices.DeleteFunc(methods, func(m string) bool { return m == fasthttp.MethodOptions }), ", ")
 	s.refuse(ctx, decision.Errorf(decision.KindMethodNotAllowed, "method %s is not for this path, want %s", clip(string(ctx.Method())), allow), rejectPath)
 	ctx.Response.Header.Set("Allow", allow)
 	s.settleBody(ctx)

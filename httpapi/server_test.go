@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"github.com/praetor-engine/praetor/internal/decision"
 )
 
 func TestRouteTable(t *testing.T) {
@@ -122,6 +124,35 @@ func TestAuthorise(t *testing.T) {
 	}
 }
 
+// A node that lags behind does not deny keys and tenants that were just made at
+// another one.
+func TestLatecomers(t *testing.T) {
+	ts := startServer(t, func(c *Config) { c.MinIndexWait = 300 * time.Millisecond }, testRoutes)
+	ts.gate.applied.Store(6)
+	for _, tc := range []struct {
+		name, index string
+		want        int
+	}{
+		{"no index", "", 401}, {"not an index", "seven", 401}, {"an index that was applied", "6", 401}, {"an index that does not come", "7", 401},
+	} {
+		if r := ts.do(get, "/items", "viewer@late", "", "X-Min-Index: "+tc.index); r.status != tc.want {
+			t.Errorf("a new key with %s: got %d %s, want %d", tc.name, r.status, r.body, tc.want)
+		}
+	}
+	time.AfterFunc(time.Millisecond, func() { ts.gate.applied.Store(7) })
+	if r := ts.do(get, "/items", "viewer@late", "", "X-Min-Index: 7"); r.status != 200 {
+		t.Errorf("a new key with its index: got %d %s, want 200", r.status, r.body)
+	}
+	ts.gate.barrier = decision.Errorf(decision.KindUnavailable, "no leader is known")
+	if r := ts.do(get, "/items", "operator", "", "X-Tenant-Id: late"); r.status != 503 {
+		t.Errorf("a new tenant on a node that cannot catch up: got %d %s, want 503", r.status, r.body)
+	}
+	ts.gate.barrier = nil
+	if r := ts.do(get, "/items", "operator", "", "X-Tenant-Id: late"); r.status != 200 {
+		t.Errorf("a new tenant: got %d %s, want 200", r.status, r.body)
+	}
+}
+
 func TestEnvelopes(t *testing.T) {
 	ts := startServer(t, nil, testRoutes)
 	big := strings.Repeat("x", 80<<10)
@@ -176,6 +207,9 @@ func TestEnvelopes(t *testing.T) {
 	}
 	if r := ts.do(put, "/items", "admin@t1", "{}"); r.header.Get("Allow") != "GET, HEAD, POST" {
 		t.Errorf("got Allow %q, want GET, HEAD, POST", r.header.Get("Allow"))
+	}
+	if r := ts.do("HEAD", "/echo", "admin@t1", ""); r.status != 405 || r.header.Get("Allow") != "POST" {
+		t.Errorf("HEAD of a route without GET: got %d and Allow %q, want 405 and POST", r.status, r.header.Get("Allow"))
 	}
 	if r := ts.do("HEAD", "/items", "viewer@t1", ""); r.status != 200 || len(r.body) != 0 {
 		t.Errorf("HEAD: got %d %q", r.status, r.body)

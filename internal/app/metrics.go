@@ -73,6 +73,13 @@ func newCollector(e *engine.Engine) *collector {
 	add(counter, "experiment_promotions_total", "Winners of experiments that this node promoted.", func(s *engine.Stats) float64 { return float64(s.ExperimentPromotions) })
 	add(counter, "shadow_scored_total", "Requests scored by all models of an experiment, off the response path.", func(s *engine.Stats) float64 { return float64(s.ShadowScored) })
 	add(counter, "shadow_dropped_total", "Requests that were to be scored so and found no room.", func(s *engine.Stats) float64 { return float64(s.ShadowDropped) })
+	add(gauge, "events", "Events kept, of all tenants.", func(s *engine.Stats) float64 { return float64(s.Events) })
+	add(counter, "events_dropped_total", "Events dropped by the bounds on them, of the tenants there are.", func(s *engine.Stats) float64 { return float64(s.EventsDropped) })
+	add(gauge, "webhooks", "Webhooks that are enabled.", func(s *engine.Stats) float64 { return float64(s.Webhooks) })
+	add(gauge, "webhooks_failing", "Enabled webhooks that did not take their last message.", func(s *engine.Stats) float64 { return float64(s.WebhooksFailing) })
+	add(gauge, "webhook_events_pending", "Events that enabled webhooks are to be sent.", func(s *engine.Stats) float64 { return float64(s.WebhookPending) })
+	add(counter, "webhook_messages_delivered_total", "Messages to webhooks that this node delivered.", func(s *engine.Stats) float64 { return float64(s.WebhookDelivered) })
+	add(counter, "webhook_attempts_failed_total", "Attempts of this node to deliver a message that failed.", func(s *engine.Stats) float64 { return float64(s.WebhookFailed) })
 	return c
 }
 

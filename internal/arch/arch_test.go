@@ -22,7 +22,7 @@ var may = map[string][]string{
 	"internal/learn":     {"internal/decision", "internal/wire"},
 	"internal/learn/":    {"internal/decision", "internal/wire", "internal/learn", "internal/learn/"},
 	"internal/catalogue": {"internal/audit", "internal/decision", "internal/experiment", "internal/wire"},
-	"internal/command":   {"internal/catalogue", "internal/decision", "internal/experiment", "internal/monitor", "internal/optimization", "internal/wire"},
+	"internal/command":   {"internal/catalogue", "internal/decision", "internal/experiment", "internal/monitor", "internal/optimization", "internal/webhook", "internal/wire"},
 	"internal/history":   {"internal/command", "internal/decision", "internal/wire"},
 	"internal/dataset":   {"internal/decision", "internal/learn"},
 	"internal/simulator": {"internal/decision"},
@@ -31,6 +31,8 @@ var may = map[string][]string{
 	"internal/experiment":  {"internal/decision", "internal/learn", "internal/learn/encode", "internal/wire"},
 	"internal/evolve":      {"internal/decision", "internal/learn/encode"},
 	"internal/audit":       {"internal/decision", "internal/wire"},
+	"internal/event":       {"internal/decision", "internal/wire"},
+	"internal/webhook":     {"internal/decision", "internal/event"},
 	"internal/decisionlog": {"internal/decision"},
 	// Estimates of other policies from logged decisions.
 	"internal/evaluate": {"internal/decision", "internal/learn", "internal/learn/logistic"},
@@ -48,11 +50,11 @@ var may = map[string][]string{
 	"actors":                       {"internal/attribution", "internal/decision", "internal/evidence", "internal/learn", "internal/learn/types", "internal/optimization"},
 	"internal/engine": {
 		"actors", "cluster", "snapshot", "internal/attribution", "internal/audit", "internal/catalogue", "internal/command", "internal/decision", "internal/decisionlog",
-		"internal/endpoint", "internal/evidence", "internal/evolve", "internal/experiment", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",
-		"internal/factorial", "internal/factorial/posterior", "internal/mlclient", "internal/monitor", "internal/optimization", "internal/pmml", "internal/vault", "internal/warehouse", "internal/warehouse/", "internal/wire",
+		"internal/endpoint", "internal/event", "internal/evidence", "internal/evolve", "internal/experiment", "internal/history", "internal/learn", "internal/learn/boosted", "internal/learn/external", "internal/learn/predictors", "internal/learn/types",
+		"internal/factorial", "internal/factorial/posterior", "internal/mlclient", "internal/monitor", "internal/optimization", "internal/pmml", "internal/vault", "internal/warehouse", "internal/warehouse/", "internal/webhook", "internal/wire",
 	},
 	"internal/pmml":   {"internal/decision", "internal/learn", "internal/learn/logistic", "internal/learn/scorecard"},
-	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/evidence", "internal/experiment", "internal/factorial", "internal/factorial/posterior", "internal/learn", "internal/optimization"},
+	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/event", "internal/evidence", "internal/experiment", "internal/factorial", "internal/factorial/posterior", "internal/learn", "internal/optimization", "internal/webhook"},
 	"internal/client": {},
 	// What calls out: nothing of the engine but its words.
 	"internal/endpoint": {"internal/decision", "internal/learn/external"},

@@ -55,7 +55,11 @@ const (
 	KindDrifted      Kind = 31
 	KindChangeAlerts Kind = 32
 
-	KindSetDecisionLog Kind = 38
+	KindSetDecisionLog   Kind = 38
+	KindCreateWebhook    Kind = 34
+	KindUpdateWebhook    Kind = 35
+	KindDeleteWebhook    Kind = 36
+	KindReportDeliveries Kind = 37
 
 	KindCreateOptimization          Kind = 40
 	KindUpdateOptimization          Kind = 41

@@ -56,6 +56,9 @@ type Request struct {
 	Header  http.Header
 	Body    []byte
 	Timeout time.Duration // of the whole call, its answer's body included; must be positive
+	// IgnoreBody leaves the answer's body alone: however long it is, at most the bound
+	// of it is read, and none kept.
+	IgnoreBody bool
 }
 
 // Response is what the endpoint answered, redirects and errors included.
@@ -111,6 +114,10 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 		return nil, classify(ctx, call, err)
 	}
 	defer res.Body.Close()
+	if r.IgnoreBody {
+		_, _ = io.CopyN(io.Discard, res.Body, c.maxBody) // for the connection to be used again
+		return &Response{Status: res.StatusCode, Header: res.Header}, nil
+	}
 	if res.ContentLength > c.maxBody {
 		return nil, c.tooLarge()
 	}

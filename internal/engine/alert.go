@@ -261,6 +261,7 @@ func (m *machine) alertsChanged(ctx *entryContext, h *command.Header) {
 		m.writeAudit(ctx, h, &audit.Entry{
 			Action: action, EntityType: auditAlert, EntityID: s.ID, EntityName: s.Name, Actor: m.actorOf(h),
 		}, before, auditView{members: membersOf(s)}, told(s))
+		m.nameModel(ctx, h.Tenant, s.ModelID)
 	}
 	ctx.alerts = nil
 }

@@ -47,6 +47,10 @@ func init() {
 		command.KindAssignCustomers:   typed(applyAssignCustomers),
 		command.KindPromoteChallenger: applyPromoteChallenger,
 		command.KindSetDecisionLog:    typed(applySetDecisionLog),
+		command.KindCreateWebhook:     typed(applyCreateWebhook),
+		command.KindUpdateWebhook:     typed(applyUpdateWebhook),
+		command.KindDeleteWebhook:     typed(applyDeleteWebhook),
+		command.KindReportDeliveries:  applyReportDeliveries,
 
 		command.KindCreateConnection:      typed(applyCreateConnection),
 		command.KindDeleteConnection:      typed(applyDeleteConnection),
@@ -117,6 +121,7 @@ func applyDeleteTenant(m *machine, ctx *entryContext, _ string, c command.Delete
 	m.refreshKeys()
 	ctx.batch.DropTenant(t.Ordinal)
 	ctx.batch.OnCommit(func() { m.directory.audits.Delete(t.ID) })
+	m.dropEvents(ctx, t.ID)
 	return nothing{}, nil
 }
 

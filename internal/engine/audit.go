@@ -13,6 +13,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/event"
 )
 
 // Every change leaves an entry in the audit log of its tenant, or of the operator
@@ -26,14 +27,15 @@ import (
 
 // The types of entities in the audit log.
 const (
-	auditModel       = "algorithmModel"
+	auditModel       = event.EntityModel
 	auditKey         = "apiKey"
 	auditOutcomeType = "outcomeType"
 	auditTenant      = "tenant"
 	auditSettings    = "settings"
-	auditExperiment  = "experiment"
+	auditExperiment  = event.EntityExperiment
 	auditAlert       = "alert"
 	auditDecisionLog = "decisionLog"
+	auditWebhook     = "webhook"
 
 	auditConnection      = "warehouseConnection"
 	auditWarehouseMetric = "warehouseMetric"
@@ -58,6 +60,7 @@ var (
 	auditedSettings     = &auditedEntity{auditSettings, viewSettings}
 	auditedExperiments  = &auditedEntity{auditExperiment, viewExperiment}
 	auditedDecisionLogs = &auditedEntity{auditDecisionLog, viewDecisionLog}
+	auditedWebhooks     = &auditedEntity{auditWebhook, viewWebhook}
 
 	auditedConnections      = &auditedEntity{auditConnection, viewConnection}
 	auditedWarehouseMetrics = &auditedEntity{auditWarehouseMetric, viewWarehouseMetric}
@@ -127,6 +130,9 @@ func init() {
 		command.KindCreateOptimizationModel:     audits("create", auditedOptimizationModels, func(c command.CreateOptimizationModel) string { return c.ModelID }),
 		command.KindDeleteOptimizationModel:     audits("delete", auditedOptimizationModels, func(c command.ModelRef) string { return c.ID }),
 		command.KindInstallOptimizationTraining: audits("train", auditedOptimizationModels, func(c command.InstallOptimizationTraining) string { return c.ModelID }),
+		command.KindCreateWebhook:               audits("create", auditedWebhooks, func(c command.PutWebhook) string { return c.ID }),
+		command.KindUpdateWebhook:               audits("update", auditedWebhooks, func(c command.PutWebhook) string { return c.ID }),
+		command.KindDeleteWebhook:               audits("delete", auditedWebhooks, func(c command.WebhookRef) string { return c.ID }),
 	}
 }
 
@@ -192,6 +198,7 @@ func (m *machine) audited(ctx *entryContext, h *command.Header, c any, apply fun
 	if rule == nil {
 		result, err := apply()
 		m.alertsChanged(ctx, h)
+		m.tell(ctx, h, m.actorOf(h))
 		return result, err
 	}
 	id, actor := rule.id(c), m.actorOf(h)
@@ -244,6 +251,7 @@ func (m *machine) audited(ctx *entryContext, h *command.Header, c any, apply fun
 			}, auditView{}, after, nil)
 		}
 	}
+	m.tell(ctx, h, actor)
 	return result, nil
 }
 
@@ -267,6 +275,9 @@ func (m *machine) runningExperiments(ctx *entryContext, rule *auditRule, tenant 
 
 // writeAudit chains the entry and stores it with the log entry.
 func (m *machine) writeAudit(ctx *entryContext, h *command.Header, e *audit.Entry, before, after auditView, told map[string]json.RawMessage) {
+	ctx.changes = append(ctx.changes, event.Change{
+		Action: e.Action, EntityType: e.EntityType, EntityID: e.EntityID, Before: before.members, After: after.members, Told: told,
+	})
 	e.KeyID, e.RequestID, e.Timestamp = h.KeyID, h.RequestID, ctx.at
 	e.Before, e.After = changed(before, after, told)
 	done, err := m.catalogue.AppendAudit(h.Tenant, e)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/praetor-engine/praetor/cluster"
 	"github.com/praetor-engine/praetor/internal/audit"
@@ -15,6 +16,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/evidence"
+	"github.com/praetor-engine/praetor/internal/webhook"
 )
 
 // audits returns a tenant's entries that a filter permits, newest first.
@@ -67,6 +69,8 @@ func TestEveryKindIsAudited(t *testing.T) {
 		command.KindBeginOptimizationTraining: "a mark of the training alone",
 		command.KindEndOptimizationTraining:   "a mark of the training alone",
 		command.KindRecordEvents:              "what visitors do is no change of anybody's",
+		// But for a webhook that it disables: TestAWebhookIsDisabled.
+		command.KindReportDeliveries: "tells what was done",
 	}
 	for kind := range appliers {
 		_, quiet := silent[kind]
@@ -229,6 +233,25 @@ func auditCases(t *testing.T, n *node) []auditCase {
 			_, err := n.RevokeKey(n.ctx, w, key.ID)
 			return key.ID, err
 		}, "t1", "revoke", auditKey, `{"name":"app"}`, `null`, "", 0},
+		{"create a webhook", func(w Write) (string, error) {
+			url := "https://hooks.example.com/praetor"
+			hook, _, err := n.CreateWebhook(n.ctx, w, webhook.Fields{URL: &url})
+			trial = hook.ID
+			return trial, err
+		}, "t1", "create", auditWebhook, `null`, `{"url":"https://hooks.example.com/praetor","eventTypes":[],"enabled":true}`, "", 0},
+		{"rotate its secret", func(w Write) (string, error) {
+			_, _, err := n.RotateWebhookSecret(n.ctx, w, trial, time.Hour)
+			return trial, err
+		}, "t1", "update", auditWebhook, `{"previousSecretUntil":null}`, `{}`, "", 0},
+		{"disable it", func(w Write) (string, error) {
+			off := false
+			_, _, err := n.UpdateWebhook(n.ctx, w, trial, webhook.Fields{Enabled: &off})
+			return trial, err
+		}, "t1", "update", auditWebhook, `{"enabled":true}`, `{"enabled":false,"disabledReason":"request"}`, "", 0},
+		{"delete it", func(w Write) (string, error) {
+			_, err := n.DeleteWebhook(n.ctx, w, trial)
+			return trial, err
+		}, "t1", "delete", auditWebhook, `{"enabled":false}`, `null`, "", 0},
 		{"create a tenant", func(w Write) (string, error) {
 			_, _, err := n.CreateTenant(n.ctx, operator(w), "t9", "Nine")
 			return "t9", err

@@ -13,9 +13,11 @@ import (
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/event"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/monitor"
 	"github.com/praetor-engine/praetor/internal/optimization"
+	"github.com/praetor-engine/praetor/internal/webhook"
 )
 
 // Digest is a fingerprint of everything learned as of one log index, to compare
@@ -36,6 +38,8 @@ type pendingDigest struct {
 	catalogue    *catalogue.Capture
 	book         *monitor.Capture
 	registry     *optimization.Registry
+	events       *event.Capture
+	webhooks     *webhook.Capture
 }
 
 // applyDigest marks the cut; the states come from the actors afterwards, so the
@@ -45,6 +49,7 @@ func applyDigest(m *machine, ctx *entryContext, _ string, _ nothing) (*pendingDi
 		index: ctx.index, models: append(m.captureModels(), m.captureOptimizations((*actors.Optimization).Digest)...),
 		interactions: map[string]int64{}, catalogue: m.catalogue.Capture(), book: m.book.Capture(), registry: m.optimizations.Capture(),
 	}
+	d.events, d.webhooks = m.events.Capture(), m.webhooks.Capture()
 	for id, t := range m.tenants {
 		d.interactions[id] = m.history.Count(t.Ordinal)
 	}
@@ -65,7 +70,12 @@ func (p *pendingDigest) wait(ctx context.Context) (Digest, error) {
 	if err != nil {
 		return d, err
 	}
-	d.Registry, d.Monitoring = fingerprint(registry, experiments, optimizations), fingerprint(p.book.Append(nil))
+	webhooks, err := p.webhooks.Encode()
+	if err != nil {
+		return d, err
+	}
+	d.Registry = fingerprint(registry, experiments, optimizations, p.events.Append(nil), webhooks)
+	d.Monitoring = fingerprint(p.book.Append(nil))
 	for _, c := range p.models {
 		select {
 		case captured := <-c.state:

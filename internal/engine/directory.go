@@ -12,6 +12,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/learn"
 	"github.com/praetor-engine/praetor/internal/learn/types"
 	"github.com/praetor-engine/praetor/internal/monitor"
+	"github.com/praetor-engine/praetor/internal/webhook"
 )
 
 // directory is what every request looks up: keys and models. Its maps are
@@ -28,6 +29,8 @@ type directory struct {
 	experiments   atomic.Pointer[running]
 	optimizations atomic.Pointer[map[string]*optimizationRuntime]
 	decisionLogs  atomic.Pointer[decisionLogs] // nil: nothing is logged
+	events        sync.Map                     // of event.View, by tenant
+	webhooks      atomic.Pointer[[]*webhook.Record]
 }
 
 // familyKey names a family of a tenant.
@@ -107,6 +110,8 @@ func (d *directory) clear() {
 	d.decisionLogs.Store(nil)
 	d.tenants.Store(nil)
 	d.audits.Clear()
+	d.events.Clear()
+	d.webhooks.Store(nil)
 }
 
 func (m *machine) refreshTenants() {

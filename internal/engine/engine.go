@@ -26,6 +26,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/monitor"
 	"github.com/praetor-engine/praetor/internal/vault"
 	"github.com/praetor-engine/praetor/internal/warehouse"
+	"github.com/praetor-engine/praetor/internal/webhook"
 )
 
 // Config is what an engine is opened with.
@@ -162,6 +163,7 @@ type Engine struct {
 	exposures   *exposures
 	credentials *credentials
 	warehouses  *warehouses
+	deliverer   *webhook.Deliverer
 
 	fallbacks  atomic.Uint64 // scores of challengers that the champion gave
 	overflow   atomic.Uint64 // customers whom this node assigned and no experiment had room for
@@ -214,6 +216,8 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 		e.machine.recorder = monitor.NewRecorder(config.MonitorScores, config.MonitorWindow.Milliseconds())
 	}
 	e.teller = newTeller(e)
+	e.deliverer = webhook.NewDeliverer(webhookNode{e}, log.With().Str("component", "webhooks").Logger())
+	e.machine.feed = newFeed(e.deliverer.Wake)
 	e.jobs = newJobs(config.TrainWorkers)
 	e.reports = newReports()
 	e.checker = newChecker(e)
@@ -241,6 +245,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.working.Go(func() { e.exposures.run(ctx) })
 	trainer := &optimizationTrainer{engine: e, tried: map[string]time.Time{}}
 	e.working.Go(func() { trainer.run(ctx) })
+	e.working.Go(func() { e.deliverer.Run(ctx) })
 	return e, nil
 }
 

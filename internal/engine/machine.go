@@ -13,9 +13,11 @@ import (
 	"github.com/praetor-engine/praetor/internal/command"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/decisionlog"
+	"github.com/praetor-engine/praetor/internal/event"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/monitor"
 	"github.com/praetor-engine/praetor/internal/optimization"
+	"github.com/praetor-engine/praetor/internal/webhook"
 	"github.com/praetor-engine/praetor/internal/wire"
 )
 
@@ -36,6 +38,9 @@ type machine struct {
 	decisions *decisionlog.Log  // nil in a replay
 	book      *monitor.Book     // reads are safe from any goroutine
 	recorder  *monitor.Recorder // the same; nil in a replay, and when served scores are not monitored
+	feed      *feed             // nil in a replay
+	events    *event.Store
+	webhooks  *webhook.Set
 	log       zerolog.Logger
 
 	optimizations *optimization.Registry // like the catalogue
@@ -65,6 +70,7 @@ func newMachine(store *history.Store, system *actors.System, log zerolog.Logger)
 		catalogue: catalogue.New(), history: store, actors: system, log: log,
 		tenants: map[string]*tenantRuntime{}, book: monitor.NewBook(),
 		optimizations: optimization.NewRegistry(), serving: map[uint64]*optimizationRuntime{},
+		events: event.NewStore(), webhooks: webhook.NewSet(),
 	}
 }
 
@@ -79,6 +85,10 @@ type entryContext struct {
 	// in the entry of that.
 	promoting string
 	alerts    []monitor.Standing // that the command under way opened or closed
+	// changes are what the command changed, for the events that it makes; emitted
+	// counts those of the entry.
+	changes []event.Change
+	emitted uint32
 }
 
 // Apply applies one log entry; a storage error ends the process (see halt).

@@ -13,9 +13,11 @@ import (
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/cluster"
 	"github.com/praetor-engine/praetor/internal/catalogue"
+	"github.com/praetor-engine/praetor/internal/event"
 	"github.com/praetor-engine/praetor/internal/history"
 	"github.com/praetor-engine/praetor/internal/monitor"
 	"github.com/praetor-engine/praetor/internal/optimization"
+	"github.com/praetor-engine/praetor/internal/webhook"
 	"github.com/praetor-engine/praetor/internal/wire"
 	"github.com/praetor-engine/praetor/snapshot"
 )
@@ -25,6 +27,8 @@ const (
 	sectionRegistry    = "registry"    // JSON: package catalogue
 	sectionExperiments = "experiments" // package catalogue; snapshots before experiments have none
 	sectionMonitoring  = "monitoring"  // package monitor; snapshots before monitoring have none
+	sectionEvents      = "events"      // package event; snapshots before events have none
+	sectionWebhooks    = "webhooks"    // JSON: package webhook; snapshots before webhooks have none
 	sectionAnswers     = "answers"     // package catalogue
 	sectionModels      = "models"      // below
 	sectionSummaries   = "summaries"   // package history
@@ -51,6 +55,8 @@ type machineCapture struct {
 	history   *history.Capture
 	models    []capturedModel
 	book      *monitor.Capture
+	events    *event.Capture
+	webhooks  *webhook.Capture
 
 	optimizations *optimization.Registry
 	observations  []capturedModel
@@ -72,6 +78,7 @@ func (m *machine) Capture(uint64) (cluster.Capture, error) {
 		catalogue: m.catalogue.Capture(), history: past, models: m.captureModels(), book: m.book.Capture(),
 		optimizations: m.optimizations.Capture(), observations: m.captureOptimizations((*actors.Optimization).Capture),
 	}
+	c.events, c.webhooks = m.events.Capture(), m.webhooks.Capture()
 	return c, nil
 }
 
@@ -102,6 +109,10 @@ func (c *machineCapture) Persist(w *snapshot.Writer) error {
 	if err != nil {
 		return err
 	}
+	webhooks, err := c.webhooks.Encode()
+	if err != nil {
+		return err
+	}
 	for _, s := range []struct {
 		name  string
 		write func(io.Writer) error
@@ -109,6 +120,8 @@ func (c *machineCapture) Persist(w *snapshot.Writer) error {
 		{sectionRegistry, func(w io.Writer) error { _, err := w.Write(registry); return err }},
 		{sectionExperiments, func(w io.Writer) error { _, err := w.Write(experiments); return err }},
 		{sectionMonitoring, func(w io.Writer) error { _, err := w.Write(c.book.Append(nil)); return err }},
+		{sectionEvents, func(w io.Writer) error { _, err := w.Write(c.events.Append(nil)); return err }},
+		{sectionWebhooks, func(w io.Writer) error { _, err := w.Write(webhooks); return err }},
 		{sectionAnswers, func(w io.Writer) error { _, err := w.Write(c.catalogue.AppendAnswers(nil)); return err }},
 		{sectionModels, func(w io.Writer) error { return writeModels(w, c.models) }},
 		{sectionOptimizations, func(w io.Writer) error { _, err := w.Write(optimizations); return err }},
@@ -176,6 +189,7 @@ func (m *machine) Restore(src *snapshot.Source) error {
 		m.catalogue, m.optimizations = catalogue.New(), optimization.NewRegistry()
 		m.mu.Unlock()
 		m.book.Replace(nil)
+		m.events, m.webhooks = event.NewStore(), webhook.NewSet()
 		m.directory.clear()
 		return m.history.Restore("", nil)
 	}
@@ -186,6 +200,9 @@ func (m *machine) Restore(src *snapshot.Source) error {
 		return err
 	}
 	if err := m.restoreBook(src); err != nil {
+		return err
+	}
+	if err := m.restoreEvents(src); err != nil {
 		return err
 	}
 	models, err := readSection(src, sectionModels)
@@ -201,6 +218,7 @@ func (m *machine) Restore(src *snapshot.Source) error {
 	m.refreshTenants()
 	m.refreshKeys()
 	m.refreshAudits()
+	m.refreshEvents()
 	m.directory.setPepper(m.catalogue.Settings().Pepper)
 	return nil
 }
@@ -243,8 +261,8 @@ func (m *machine) restoreCatalogue(src *snapshot.Source) error {
 	if err != nil {
 		return err
 	}
-	experiments, err := readSection(src, sectionExperiments)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	experiments, err := readNewSection(src, sectionExperiments)
+	if err != nil {
 		return err
 	}
 	c, err := catalogue.Restore([]byte(registry), answers)
@@ -262,13 +280,13 @@ func (m *machine) restoreCatalogue(src *snapshot.Source) error {
 
 // restoreBook restores what is known of the models' service.
 func (m *machine) restoreBook(src *snapshot.Source) error {
-	section, err := readSection(src, sectionMonitoring)
-	if errors.Is(err, fs.ErrNotExist) {
-		m.book.Replace(nil)
-		return nil
-	}
+	section, err := readNewSection(src, sectionMonitoring)
 	if err != nil {
 		return err
+	}
+	if section == "" {
+		m.book.Replace(nil)
+		return nil
 	}
 	book, err := monitor.Read(section)
 	if err != nil {
@@ -289,6 +307,31 @@ func readSection(src *snapshot.Source, name string) (string, error) {
 		return "", fmt.Errorf("engine: snapshot section %s: %w", name, err)
 	}
 	return b.String(), nil
+}
+
+// readNewSection reads a section that snapshots of older builds do not have.
+func readNewSection(src *snapshot.Source, name string) (string, error) {
+	s, err := readSection(src, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return s, err
+}
+
+func (m *machine) restoreEvents(src *snapshot.Source) error {
+	events, err := readNewSection(src, sectionEvents)
+	if err != nil {
+		return err
+	}
+	webhooks, err := readNewSection(src, sectionWebhooks)
+	if err != nil {
+		return err
+	}
+	if m.events, err = event.Restore(events); err != nil {
+		return err
+	}
+	m.webhooks, err = webhook.Restore([]byte(webhooks))
+	return err
 }
 
 // restoreModels gives every model of the catalogue its actor with its state.

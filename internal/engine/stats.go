@@ -58,6 +58,13 @@ type Stats struct {
 	ExperimentOverflow   uint64 // customers of running experiments for whom there was no room, as far as this node knows
 	ExperimentFallbacks  uint64 // scores of challengers that the champion gave
 	ExperimentPromotions uint64 // winners that this node, leading, promoted
+	Events               uint64 // kept, of all tenants
+	EventsDropped        uint64 // dropped by the bounds on events, of the tenants there are
+	Webhooks             int    // enabled
+	WebhooksFailing      int    // of these, whose last message was not taken
+	WebhookPending       int    // events that they are to be sent
+	WebhookDelivered     uint64 // messages that this node, leading, delivered
+	WebhookFailed        uint64 // its attempts that failed
 	ShadowScored         uint64 // requests scored by all models of an experiment
 	ShadowDropped        uint64 // requests that were to be, and for which there was no room
 }
@@ -96,6 +103,9 @@ func (e *Engine) Stats() Stats {
 	m.mu.RUnlock()
 	s.ExperimentFallbacks, s.ExperimentPromotions = e.fallbacks.Load(), e.promotions.Load()
 	s.ShadowScored, s.ShadowDropped = e.shadow.scored.Load(), e.shadow.dropped.Load()
+	s.Events, s.EventsDropped = m.directory.eventFigures()
+	s.Webhooks, s.WebhooksFailing, s.WebhookPending = e.webhookFigures()
+	s.WebhookDelivered, s.WebhookFailed = e.deliverer.Figures()
 	s.Experiments, s.ExperimentCustomers, s.ExperimentKept, s.ExperimentOverflow = x.Active, x.Customers, x.Kept, x.Dropped+e.overflow.Load()
 	s.Answers, s.AnswerBytes, s.EvictedAnswers = a.Len(), a.Bytes(), a.Evicted()
 	s.AuditEntries, s.AuditDropped = m.directory.auditFigures()

@@ -10,6 +10,7 @@ import (
 const (
 	EntityModel      = "algorithmModel"
 	EntityExperiment = "experiment"
+	EntityAlert      = "alert"
 )
 
 // The actions of the audit log that say more than what they changed.
@@ -121,6 +122,26 @@ type Promotion struct {
 	Reason  string `json:"reason,omitempty"` // why it was refused
 }
 
+// Alert are the data of AlertOpened and AlertClosed.
+type Alert struct {
+	AlertID            string          `json:"alertId"`
+	ModelID            string          `json:"modelId"`
+	ModelKey           string          `json:"modelKey"`
+	ModelName          string          `json:"modelName"`
+	Family             string          `json:"family"`
+	Rule               string          `json:"rule"`
+	Severity           string          `json:"severity"`
+	Message            string          `json:"message"`
+	GoodWhen           string          `json:"goodWhen"`
+	NeedsAttentionWhen string          `json:"needsAttentionWhen"`
+	Field              string          `json:"field,omitempty"` // the predictor it is about
+	Value              json.RawMessage `json:"value"`
+	Threshold          json.RawMessage `json:"threshold"`
+	OpenedAt           json.RawMessage `json:"openedAt"`
+	ClosedAt           json.RawMessage `json:"closedAt"`
+	ClosedBecause      string          `json:"closedBecause,omitempty"`
+}
+
 const champion = "champion"
 
 // Derive makes the events of what a command changed, in the order of the changes;
@@ -137,6 +158,8 @@ func Derive(cause Cause, changes []Change) []Draft {
 			c.crown(cause, crowns)
 		case EntityExperiment:
 			drafts = append(drafts, ofExperiment(cause, c)...)
+		case EntityAlert:
+			drafts = append(drafts, ofAlert(c, changes))
 		}
 	}
 	var changed []*Champion
@@ -187,11 +210,7 @@ func ofModel(cause Cause, c *Change) (drafts []Draft) {
 	}
 	switch c.Action {
 	case actionTrain:
-		metrics := c.After["metrics"]
-		if len(metrics) == 0 {
-			metrics = json.RawMessage("null")
-		}
-		drafts = append(drafts, Draft{ModelTrained, Trained{about, member[int](c.After, "trainingSamples"), metrics}})
+		drafts = append(drafts, Draft{ModelTrained, Trained{about, member[int](c.After, "trainingSamples"), orNull(c.After["metrics"])}})
 	case actionRestore:
 		drafts = append(drafts, Draft{ModelRestored, Restored{about, member[uint64](c.Told, "restoredVersion")}})
 	case actionReset:
@@ -260,4 +279,33 @@ func ofExperiment(cause Cause, c *Change) (drafts []Draft) {
 		drafts = append(drafts, Draft{ExperimentStatusChanged, ExperimentStanding{about, was, member[string](c.After, "endReason")}})
 	}
 	return drafts
+}
+
+// ofAlert names the model by what is told with the alert, else by the change that
+// deleted it.
+func ofAlert(c *Change, changes []Change) Draft {
+	m, about := c.After, c.Told
+	for i := range changes {
+		if o := &changes[i]; about["key"] == nil && o.EntityType == EntityModel && o.EntityID == member[string](m, "modelId") {
+			about = o.Before
+		}
+	}
+	a := Alert{
+		AlertID: c.EntityID, ModelID: member[string](m, "modelId"), ModelKey: member[string](about, "key"), ModelName: member[string](about, "name"),
+		Family: member[string](about, "family"), Rule: member[string](m, "rule"), Severity: member[string](m, "severity"), Message: member[string](m, "message"),
+		GoodWhen: member[string](m, "goodWhen"), NeedsAttentionWhen: member[string](m, "needsAttentionWhen"), Field: member[string](m, "field"),
+		Value: orNull(m["value"]), Threshold: orNull(m["threshold"]), OpenedAt: orNull(m["openedAt"]), ClosedAt: orNull(m["closedAt"]),
+		ClosedBecause: member[string](m, "closedBecause"),
+	}
+	if c.Before == nil {
+		return Draft{AlertOpened, a}
+	}
+	return Draft{AlertClosed, a}
+}
+
+func orNull(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("null")
+	}
+	return raw
 }

@@ -57,6 +57,7 @@ func bodiesTable(id, experiment string) []spoiled {
 		number("holdoutPercent"), {path: "autoPromote", kind: "boolean"}, number("promoteThreshold"), number("promoteAfterDays"),
 	}
 	logged := []field{{path: "enabled", kind: "boolean", required: true}, number("samplePct"), text("format"), {path: "features", kind: "boolean"}}
+	webhookFields := []field{{path: "description", kind: "string", most: maxDescription}, {path: "eventTypes", kind: "array"}, {path: "enabled", kind: "boolean"}}
 	return []spoiled{
 		{post, "/api/v1/algorithm-models", `{"key":"new","name":"n","modelType":"scorecard"}`, append([]field{
 			required("key"), required("name"), required("modelType"), {path: "metricsHistory", kind: "array", most: maxArrayItems}}, shared...)},
@@ -94,6 +95,9 @@ func bodiesTable(id, experiment string) []spoiled {
 		{put, "/api/v1/outcome-types/click", `{}`, []field{text("name"), text("classification"), text("category")}},
 		{post, "/api/v1/api-keys", `{"name":"n","role":"viewer"}`, []field{required("name"), required("role"), {path: "expiresAt", kind: "string", nullable: true}}},
 		{post, "/api/v1/tenants", `{"name":"n"}`, []field{required("name"), text("id")}},
+		{post, "/api/v1/webhooks", `{"url":"https://hooks.example.com"}`, append([]field{{path: "url", kind: "string", most: maxURL, required: true}}, webhookFields...)},
+		{put, "/api/v1/webhooks/none", `{}`, append([]field{{path: "url", kind: "string", most: maxURL}}, webhookFields...)},
+		{post, "/api/v1/webhooks/none/rotate-secret", `{}`, []field{{path: "overlapSeconds", kind: "number"}}},
 	}
 }
 
@@ -207,6 +211,17 @@ func TestEveryFieldIsChecked(t *testing.T) {
 		{put, "/api/v1/experiments/" + experiment, `{"promoteThreshold":1.5}`, "promoteThreshold"},
 		{put, "/api/v1/experiments/" + experiment, `{"promoteAfterDays":-1}`, "promoteAfterDays"},
 		{put, "/api/v1/experiments/" + experiment, `{"holdoutPercent":100.5}`, "holdoutPercent"},
+		{post, "/api/v1/webhooks", `{"url":"https://hooks.example.com","eventTypes":["registry.*","nothing.*"]}`, "eventTypes[1]"},
+		{post, "/api/v1/webhooks", `{"url":"https://hooks.example.com","eventTypes":["webhook.test"]}`, "eventTypes[0]"},
+		{post, "/api/v1/webhooks", `{"url":"http://hooks.example.com"}`, "url"},
+		{post, "/api/v1/webhooks", `{"url":"https://169.254.169.254/"}`, "url"},
+		{post, "/api/v1/webhooks", `{"url":"https://a:b@hooks.example.com/"}`, "url"},
+		{put, "/api/v1/webhooks/none", `{"url":"hooks.example.com"}`, "url"},
+		{post, "/api/v1/webhooks/none/rotate-secret", `{"overlapSeconds":2592001}`, "overlapSeconds"},
+		{get, "/api/v1/events?format=xml", "", "format"},
+		{get, "/api/v1/events?format=json&types=registry.*,nothing", "", "types"},
+		{get, "/api/v1/events?format=json&after=evt_1", "", "after"},
+		{get, "/api/v1/events?format=json&limit=0", "", "limit"},
 		{get, "/api/v1/experiments/" + experiment + "/assignment", "", "customerId"},
 		{get, "/api/v1/experiments/" + experiment + "/assignment?customerId=", "", "customerId"},
 	} {
@@ -217,6 +232,7 @@ func TestEveryFieldIsChecked(t *testing.T) {
 	}
 	for _, rt := range a.table {
 		takesNone := strings.HasSuffix(rt.path, "reset-learning") || strings.HasSuffix(rt.path, "{id}/train") || strings.HasSuffix(rt.path, "snapshot") || strings.HasSuffix(rt.path, "digest")
+		takesNone = takesNone || strings.HasSuffix(rt.path, "webhooks/{id}/test")
 		takesNone = takesNone || strings.HasSuffix(rt.path, "/registry") // TestRegistryBodyIsChecked
 		if name := rt.method + " " + rt.path; (rt.method == post || rt.method == put) && !takesNone && !isV2(rt.path) && !covered[name] {
 			t.Errorf("%s takes a body that no test spoils", name)

@@ -27,6 +27,9 @@ type Config struct {
 	MaxHeaderBytes int
 	MaxBody        int // bytes of a request body, where the route has no bound of its own
 	MaxLine        int // bytes of one line of NDJSON
+	// MaxEventStreams bounds the streams of events that are open, of all tenants; one
+	// tenant may have a quarter of them.
+	MaxEventStreams int
 
 	// MinIndexWait is how long a read waits for its X-Min-Index.
 	MinIndexWait time.Duration
@@ -48,6 +51,8 @@ func DefaultConfig() Config {
 		MaxBody:        1 << 20,
 		MaxLine:        1 << 20,
 		MinIndexWait:   5 * time.Second,
+
+		MaxEventStreams: 256,
 	}
 }
 
@@ -81,7 +86,7 @@ func (c *Config) Validate() error {
 		least int
 	}{
 		{"connections", c.MaxConns, 1}, {"connections per IP", c.MaxConnsPerIP, 1}, {"header bytes", c.MaxHeaderBytes, 1024},
-		{"body bytes", c.MaxBody, 1024}, {"line bytes", c.MaxLine, 1024},
+		{"body bytes", c.MaxBody, 1024}, {"line bytes", c.MaxLine, 1024}, {"event streams", c.MaxEventStreams, 1},
 	} {
 		if n.v < n.least {
 			bad("limit of %s: want at least %d, got %d", n.name, n.least, n.v)

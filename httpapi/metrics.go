@@ -14,7 +14,17 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	rejected *prometheus.CounterVec
 	panics   prometheus.Counter
+	streams  prometheus.Gauge
+	cut      *prometheus.CounterVec
 }
+
+// The reasons of praetor_event_streams_cut_total.
+const (
+	cutSlow     = "slow"
+	cutKey      = "key"
+	cutNotReady = "not_ready"
+	cutShutdown = "shutdown"
+)
 
 // The reasons of praetor_http_rejected_total.
 const (
@@ -52,8 +62,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "praetor_http_panics_total", Help: "Handlers that panicked and were answered with 500.",
 		}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "praetor_event_streams", Help: "Streams of events that are open.",
+		}),
+		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "praetor_event_streams_cut_total", Help: "Streams of events that this node ended, by reason.",
+		}, []string{"reason"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.rejected, m.panics} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.rejected, m.panics, m.streams, m.cut} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -37,6 +37,7 @@ type request struct {
 	strict         bool // unknown fields are refused
 	ndjson         bool // the body is NDJSON and unread
 	keyless        bool // nobody's key, on a route that is open to that
+	lastEventID    string
 
 	decoder
 	mem    []byte // of id, params and idempotency key
@@ -104,7 +105,7 @@ func (rq *request) release() {
 	rq.principal = engine.Principal{}
 	rq.ctx, rq.conn, rq.stream, rq.replyStream = nil, nil, bodyReader{}, nil
 	rq.idempotencyKey, rq.appliedIndex, rq.retryAfter, rq.extra, rq.replySize = "", 0, 0, "", 0
-	rq.rateLimit, rq.ratePolicy, rq.keyless = "", "", false
+	rq.rateLimit, rq.ratePolicy, rq.lastEventID, rq.keyless = "", "", "", false
 	rq.body = nil
 	if cap(rq.buffer) > keepBytes {
 		rq.buffer = nil
@@ -132,6 +133,9 @@ func (rq *request) readHeaders(h *fasthttp.RequestHeader) error {
 		return err
 	}
 	rq.strict = strict
+	if rq.route.resumes {
+		rq.lastEventID = string(h.PeekCanonical(headerLastEventID))
+	}
 	if !rq.route.write {
 		return nil
 	}

@@ -26,6 +26,7 @@ type route struct {
 	maxBody      int           // bytes; 0: Config.MaxBody
 	bodyTime     time.Duration // for the body to arrive in; 0: Config.ReadTimeout
 	ndjson       bool          // also reads NDJSON, as a stream
+	resumes      bool          // a stream that goes on behind Last-Event-ID
 	// hot routes are found before the router is asked, which copies a path's
 	// parameter into the heap twice. They have one parameter at most.
 	hot bool

@@ -14,6 +14,7 @@ const (
 func (s *Server) apiRoutes() []*route {
 	const models, model = "/api/v1/algorithm-models", "/api/v1/algorithm-models/{id}"
 	const families, family = "/api/v1/families", "/api/v1/families/{family}"
+	const webhooks = "/api/v1/webhooks"
 	const experiments, experiment = "/api/v1/experiments", "/api/v1/experiments/{id}"
 	table := []*route{
 		{method: get, path: models, access: viewer, class: ClassRead, strong: true, handle: s.listModels},
@@ -64,6 +65,15 @@ func (s *Server) apiRoutes() []*route {
 		{method: post, path: "/api/v1/respond/bulk", access: viewer, class: ClassRespond, write: true, hot: true, handle: s.respondBulk},
 		{method: get, path: "/api/v1/interaction-history", access: viewer, class: ClassRead, handle: s.listInteractions},
 		{method: get, path: "/api/v1/interaction-summaries", access: viewer, class: ClassRead, handle: s.listSummaries},
+
+		{method: get, path: "/api/v1/events", access: viewer, class: ClassRead, resumes: true, handle: s.events},
+		{method: get, path: webhooks, access: admin, class: ClassAdmin, handle: s.listWebhooks},
+		{method: post, path: webhooks, access: admin, class: ClassAdmin, write: true, handle: s.createWebhook},
+		{method: get, path: webhooks + "/{id}", access: admin, class: ClassAdmin, handle: s.getWebhook},
+		{method: put, path: webhooks + "/{id}", access: admin, class: ClassAdmin, write: true, handle: s.updateWebhook},
+		{method: remove, path: webhooks + "/{id}", access: admin, class: ClassAdmin, write: true, handle: s.deleteWebhook},
+		{method: post, path: webhooks + "/{id}/rotate-secret", access: admin, class: ClassAdmin, write: true, handle: s.rotateSecret},
+		{method: post, path: webhooks + "/{id}/test", access: admin, class: ClassAdmin, handle: s.testWebhook},
 
 		{method: get, path: "/api/v1/outcome-types", access: viewer, class: ClassRead, handle: s.listOutcomeTypes},
 		{method: post, path: "/api/v1/outcome-types", access: editor, class: ClassWrite, write: true, handle: s.createOutcomeType},

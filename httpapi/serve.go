@@ -40,8 +40,9 @@ func (s *Server) serve(rt *route) func(ctx *fasthttp.RequestCtx, param string) {
 		if err != nil {
 			rq.fail(ctx, asError(err))
 		}
+		status := rq.status // a stream takes the request along
 		streams := rq.send(ctx)
-		rt.metrics.observe(rq.status, time.Since(start))
+		rt.metrics.observe(status, time.Since(start))
 		switch {
 		case panicked: // its memory may be in any state
 			ctx.SetConnectionClose()
@@ -256,6 +257,7 @@ var (
 	headerAppliedIndex   = []byte("X-Applied-Index")
 	headerAuthorization  = []byte("Authorization")
 	headerIdempotencyKey = []byte("Idempotency-Key")
+	headerLastEventID    = []byte("Last-Event-Id")
 	headerMinIndex       = []byte("X-Min-Index")
 	headerPrefer         = []byte("Prefer")
 	headerRequestID      = []byte("X-Request-Id")
@@ -290,6 +292,14 @@ func (rq *request) send(ctx *fasthttp.RequestCtx) (streams bool) {
 	}
 	if rq.replyStream != nil {
 		ctx.Response.ImmediateHeaderFlush = true
+		if rq.contentType == mediaEvents { // nothing between may keep it, or hold it back
+			h.Set("Cache-Control", "no-store")
+			h.Set("X-Accel-Buffering", "no")
+		}
+		if ctx.IsHead() { // or the end of the stream would be sent, which a HEAD has not
+			_ = rq.replyStream.Close()
+			return true
+		}
 		size := rq.replySize
 		if size == 0 {
 			size = -1

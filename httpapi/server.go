@@ -56,6 +56,8 @@ type Server struct {
 	base     context.Context         // of all requests; ends when Shutdown gives up waiting
 	cancel   context.CancelFunc
 	draining atomic.Bool
+	drained  chan struct{} // closed by Drain
+	streams  *eventStreams
 
 	mu       sync.Mutex
 	admin    *fasthttp.Server
@@ -93,7 +95,8 @@ func newServer(cfg Config, g gate, log zerolog.Logger, reg *prometheus.Registry)
 	}
 	s := &Server{
 		cfg: cfg, gate: g, log: log, gatherer: reg, metrics: m, now: time.Now,
-		limiters: make(map[Class]*limiter),
+		limiters: make(map[Class]*limiter), drained: make(chan struct{}),
+		streams: newEventStreams(cfg.MaxEventStreams),
 	}
 	for class, l := range cfg.RateLimits {
 		s.limiters[class] = newLimiter(class, l)
@@ -199,8 +202,12 @@ func (s *Server) serveAdmin() error {
 }
 
 // Drain turns readiness off, so that a balancer stops sending; requests are
-// still served.
-func (s *Server) Drain() { s.draining.Store(true) }
+// still served, but streams of events end.
+func (s *Server) Drain() {
+	if !s.draining.Swap(true) {
+		close(s.drained)
+	}
+}
 
 // Shutdown turns readiness off, stops listening, finishes the requests in
 // flight and returns. When ctx ends first, it cancels what still runs and

@@ -42,6 +42,7 @@ type Config struct {
 	NodeTLSKey   string `name:"node-tls-key" env:"PRAETOR_NODE_TLS_KEY" type:"path" placeholder:"FILE" help:"Its PEM key (${env})."`
 	NodeTLSCA    string `name:"node-tls-ca" env:"PRAETOR_NODE_TLS_CA" type:"path" placeholder:"FILE" help:"PEM certificates of the private CA of all nodes (${env})."`
 	AdminListen  string `env:"PRAETOR_ADMIN_LISTEN" placeholder:"HOST:PORT" help:"Address of the profiler, loopback only; none: off (${env})."`
+	MaxStreams   int    `name:"max-event-streams" env:"PRAETOR_MAX_EVENT_STREAMS" default:"256" placeholder:"N" help:"Streams of events that may be open on this node; one tenant may have a quarter of them (${env}; ${default})."`
 	MaxBodyBytes int    `env:"PRAETOR_MAX_BODY_BYTES" default:"1048576" placeholder:"N" help:"Largest request body, in bytes (${env}; ${default})."`
 
 	RateLimits map[string]string `name:"rate-limit" env:"PRAETOR_RATE_LIMIT" mapsep:"," placeholder:"CLASS=N/WINDOW,…" help:"Requests that a tenant may make in any span of a window, by class: read, write, score, respond, train, admin; such as respond=5000/10s (${env}; none)."`
@@ -237,7 +238,7 @@ func (c *Config) httpConfig() (httpapi.Config, error) {
 	cfg := httpapi.DefaultConfig()
 	cfg.Addr, cfg.AdminAddr = c.Listen, c.AdminListen
 	cfg.CertFile, cfg.KeyFile, cfg.Insecure = c.TLSCert, c.TLSKey, c.Insecure
-	cfg.MaxBody = c.MaxBodyBytes
+	cfg.MaxBody, cfg.MaxEventStreams = c.MaxBodyBytes, c.MaxStreams
 	var err error
 	if cfg.RateLimits, err = c.rateLimits(); err != nil {
 		return cfg, err

@@ -18,6 +18,8 @@ type commandLine struct {
 	Models      modelsCommands      `cmd:"" help:"List, show, train and promote models."`
 	Families    familiesCommands    `cmd:"" help:"List and show the families that models compete in."`
 	Experiments experimentsCommands `cmd:"" help:"List and show experiments and what came of them."`
+	Events      eventsCommands      `cmd:"" help:"Show what happens to the tenant's models."`
+	Webhooks    webhooksCommands    `cmd:"" help:"Make, list and change the endpoints that events are sent to."`
 	Keys        keysCommands        `cmd:"" help:"Create, list and revoke a tenant's API keys."`
 	Tenants     tenantsCommands     `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
 	Alerts      alertsCommand       `cmd:"" help:"List what of the models needs attention."`

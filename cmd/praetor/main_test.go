@@ -52,6 +52,14 @@ const resultsJSON = `{"experimentId":"exp_1","status":"active","startedAt":"2026
 	{"variant":"next","modelId":"model_2","samples":400,"positives":60,"rate":0.15,"ciLower":0.1183,"ciUpper":0.1883,"uplift":0.05,"relativeUplift":0.5,"zScore":2.2756,"pValue":0.0229,"significant":true}],
 	"srm":{"chiSquare":20.1,"pValue":0.0000073,"warning":true},"shadow":{"share":0.02,"dropped":0,"models":[{"variant":"next","modelId":"model_2","samples":90,"mean":0.2,"stdDev":0.1,"histogram":[90],"meanDifference":0.05,"meanAbsDifference":0.06,"psi":0.12}]}}`
 
+const webhookJSON = `{"id":"wh_1","url":"https://hooks.example.com","description":"","eventTypes":["registry.*"],"enabled":true,"secretRotatedAt":"2026-01-20T10:00:00.000Z",
+	"previousSecretUntil":null,"createdAt":"2026-01-20T10:00:00.000Z","updatedAt":"2026-01-20T10:00:00.000Z","delivery":{"through":"evt_1","pending":2,"delivered":7,"missed":0,
+	"consecutiveFailures":3,"failingSince":"2026-01-21T10:00:00.000Z","nextAttemptAt":"2026-01-21T10:30:00.000Z","lastSuccessAt":"2026-01-21T09:00:00.000Z",
+	"lastFailure":{"at":"2026-01-21T10:05:00.000Z","status":503}}}`
+
+const eventStream = "retry: 1\n: heartbeat\nid: evt_0\n\nid: evt_3\nevent: reset\ndata: {\"after\":\"evt_0\",\"through\":\"evt_3\"}\n\nid: evt_4\nevent: model.trained\n" +
+	`data: {"id":"evt_4","type":"model.trained","tenantId":"acme","timestamp":"2026-04-22T10:00:00.000Z","data":{"modelKey":"cards","version":3,"metrics":{"auc":0.7},"trainingSamples":60}}` + "\n\n: bye\n\n"
+
 const keyJSON = `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`
 
 func page(item string) string {
@@ -90,6 +98,15 @@ func newFake(t *testing.T) *fakeEngine {
 		"GET /api/v1/audit-logs": {200, `{"logs":[{"id":"aud_7","action":"transition","entityType":"algorithmModel","entityId":"model_1","entityName":"Cards",
 			"before":{"registryStatus":"challenger"},"after":{"registryStatus":"champion"},"actor":"alice","keyId":"key_1","tenantId":"acme","requestId":"r","timestamp":"2026-04-22T10:00:00.000Z",
 			"prevHash":"00","integrityHash":"01"}],"total":7,"page":1,"limit":50}`},
+		"GET /api/v1/events":                           {200, eventStream},
+		"GET /api/v1/webhooks":                         {200, page(webhookJSON)},
+		"POST /api/v1/webhooks":                        {201, strings.Replace(webhookJSON, `{"id"`, `{"secret":"whsec_abc","id"`, 1)},
+		"GET /api/v1/webhooks/wh_1":                    {200, webhookJSON},
+		"PUT /api/v1/webhooks/wh_1":                    {200, strings.Replace(webhookJSON, `"enabled":true`, `"enabled":false,"disabledReason":"request"`, 1)},
+		"DELETE /api/v1/webhooks/wh_1":                 {204, ""},
+		"POST /api/v1/webhooks/wh_1/rotate-secret":     {200, strings.Replace(webhookJSON, `{"id"`, `{"secret":"whsec_def","id"`, 1)},
+		"POST /api/v1/webhooks/wh_1/test":              {200, `{"delivered":true,"status":204,"durationMs":12}`},
+		"POST /api/v1/webhooks/wh_2/test":              {200, `{"delivered":false,"reason":"endpoint_timeout","durationMs":15000}`},
 		"GET /api/v1/audit-logs/verify":                {200, `{"intact":true,"verified":7}`},
 		"GET /api/v1/audit-logs/export":                {200, `{"id":"aud_1"}`},
 		"GET /api/v1/families":                         {200, page(familyJSON)},
@@ -239,6 +256,19 @@ func TestCommands(t *testing.T) {
 		{"cluster join n4 127.0.0.1:7084 --nonvoter", []string{"POST /api/v1/cluster/join " + operatorKey}, []string{"led by n1"}},
 		{"cluster remove n4", []string{"POST /api/v1/cluster/remove " + operatorKey}, []string{"led by n1"}},
 		{"cluster transfer --json", []string{"POST /api/v1/cluster/transfer " + operatorKey}, []string{`"leader": "n1"`}},
+		{
+			"events tail -n 2", []string{"GET /api/v1/events " + tenantKey},
+			[]string{"events before this are not kept any more", "2026-04-22 10:00:00  model.trained                  modelKey=cards version=3 trainingSamples=60\n"},
+		},
+		{"events tail -n 4 --types model.*", []string{"GET /api/v1/events " + tenantKey, "GET /api/v1/events " + tenantKey}, []string{"model.trained"}}, // it is opened again
+		{"webhooks list", []string{"GET /api/v1/webhooks " + tenantKey}, []string{"wh_1  https://hooks.example.com  registry.*  failing: HTTP 503  7          2        2026-01-21 09:00"}},
+		{"webhooks show wh_1", []string{"GET /api/v1/webhooks/wh_1 " + tenantKey}, []string{"failing since  2026-01-21 10:00, 3 times; again at 2026-01-21 10:30"}},
+		{"webhooks create https://hooks.example.com --types registry.*", []string{"POST /api/v1/webhooks " + tenantKey}, []string{"secret         whsec_abc   (shown this once)"}},
+		{"webhooks disable wh_1", []string{"PUT /api/v1/webhooks/wh_1 " + tenantKey}, []string{"state          disabled"}},
+		{"webhooks enable wh_1 --json", []string{"PUT /api/v1/webhooks/wh_1 " + tenantKey}, []string{`"disabledReason": "request"`}},
+		{"webhooks rotate wh_1 --overlap 1h", []string{"POST /api/v1/webhooks/wh_1/rotate-secret " + tenantKey}, []string{"whsec_def"}},
+		{"webhooks test wh_1", []string{"POST /api/v1/webhooks/wh_1/test " + tenantKey}, []string{"delivered in 12 ms: status 204"}},
+		{"webhooks delete wh_1", []string{"DELETE /api/v1/webhooks/wh_1 " + tenantKey}, []string{"deleted webhook wh_1"}},
 		{"version", nil, []string{"praetor ", "go1."}},
 	}
 	for _, tt := range tests {

@@ -97,6 +97,53 @@ func TestRequests(t *testing.T) {
 			method: "DELETE", uri: "/api/v1/tenants/a%2Fb",
 		},
 		{
+			name: "events", answer: answer{status: 200, body: `{"data":[{"id":"evt_1","type":"model.trained","tenantId":"acme","timestamp":"2026-01-20T10:00:00.000Z","data":{"a":1}}],"cursor":"evt_2","hasMore":true,"missed":true}`},
+			call: func(c *Client) (any, error) {
+				return c.Events(ctx, EventOptions{Types: []string{"model.*", "alert.opened"}, After: "evt_0", Limit: 7})
+			},
+			method: "GET", uri: "/api/v1/events?after=evt_0&format=json&limit=7&types=model.%2A%2Calert.opened",
+			check: func(t *testing.T, got any) {
+				p := got.(EventPage)
+				equal(t, p.Data[0].Type+string(p.Data[0].Data)+p.Cursor, `model.trained{"a":1}evt_2`)
+				equal(t, p.HasMore && p.Missed, true)
+			},
+		},
+		{
+			name: "create webhook", answer: answer{status: 201, body: `{"id":"wh_1","secret":"whsec_x","delivery":{"pending":2,"lastFailure":{"at":"2026-01-20T10:00:00.000Z","status":500}}}`},
+			call: func(c *Client) (any, error) {
+				return c.CreateWebhook(ctx, WebhookFields{URL: ptr("https://x"), EventTypes: []string{"alert.*"}})
+			},
+			method: "POST", uri: "/api/v1/webhooks", body: `{"url":"https://x","eventTypes":["alert.*"]}`,
+			check: func(t *testing.T, got any) {
+				w := got.(Webhook)
+				equal(t, w.Secret, "whsec_x")
+				equal(t, w.Delivery.LastFailure.Status, 500)
+			},
+		},
+		{
+			name: "update webhook", answer: answer{status: 200, body: `{"id":"wh_1","enabled":true}`},
+			call:   func(c *Client) (any, error) { return c.UpdateWebhook(ctx, "wh/1", WebhookFields{Enabled: ptr(true)}) },
+			method: "PUT", uri: "/api/v1/webhooks/wh%2F1", body: `{"enabled":true}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Webhook).Enabled, true) },
+		},
+		{
+			name: "rotate webhook secret", answer: answer{status: 200, body: `{"secret":"whsec_y"}`},
+			call:   func(c *Client) (any, error) { return c.RotateWebhookSecret(ctx, "wh_1", time.Hour) },
+			method: "POST", uri: "/api/v1/webhooks/wh_1/rotate-secret", body: `{"overlapSeconds":3600}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Webhook).Secret, "whsec_y") },
+		},
+		{
+			name: "test webhook", answer: answer{status: 200, body: `{"delivered":false,"status":500,"durationMs":5}`},
+			call:   func(c *Client) (any, error) { return c.TestWebhook(ctx, "wh_1") },
+			method: "POST", uri: "/api/v1/webhooks/wh_1/test",
+			check: func(t *testing.T, got any) { equal(t, got.(WebhookTest), WebhookTest{Status: 500, DurationMs: 5}) },
+		},
+		{
+			name: "delete webhook", answer: noContent,
+			call:   func(c *Client) (any, error) { return nil, c.DeleteWebhook(ctx, "wh_1") },
+			method: "DELETE", uri: "/api/v1/webhooks/wh_1",
+		},
+		{
 			name: "create experiment", answer: answer{status: 201, body: `{"id":"exp_1","status":"draft","trafficSplit":{"championPct":66.67}}`},
 			call: func(c *Client) (any, error) {
 				key, champion := "q2", "model_1"
@@ -399,6 +446,8 @@ func TestRequests(t *testing.T) {
 		})
 	}
 }
+
+func ptr[T any](v T) *T { return &v }
 
 func equal(t *testing.T, got, want any) {
 	t.Helper()

@@ -128,6 +128,51 @@ func must2[A, B any](_ A, _ B, err error) {
 	}
 }
 
+// An alert that opens or closes is an event, with what the model is called, also
+// where its model was deleted.
+func TestAlertsMakeEvents(t *testing.T) {
+	n := fresh(t)
+	m, other := n.oneSided("m"), n.oneSided("other")
+	before := n.head()
+	newWatcher(n.Engine).look(n.ctx, now())
+	if got := n.types(before); got != "alert.opened alert.opened" {
+		t.Errorf("two alerts made %q", got)
+	}
+	newWatcher(n.Engine).look(n.ctx, now())
+	opened := n.head()
+	must1(n.DeleteModel(n.ctx, n.w(), m.ID, true))
+	if got := n.types(opened); got != "model.deleted alert.closed" {
+		t.Errorf("the deletion of a model made %q", got)
+	}
+	n.outcomesOf(other.ID, "dismiss", 60)
+	closedAll := n.head()
+	w, at := newWatcher(n.Engine), now()
+	w.look(n.ctx, at)
+	w.look(n.ctx, at+61*minute) // the rule was kept for an hour
+	if got := n.types(closedAll); got != "alert.closed" {
+		t.Errorf("outcomes of the other class made %q", got)
+	}
+	view := n.Events("t1")
+	rest, _ := view.After(before)
+	ids := map[string]string{}
+	for _, e := range rest {
+		var a event.Alert
+		if err := json.Unmarshal(e.Data, &a); err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == event.ModelDeleted {
+			continue
+		}
+		if want := map[string]string{m.ID: "m", other.ID: "other"}[a.ModelID]; a.ModelKey != want || a.Family == "" || a.Rule != "one_class" || a.Message == "" || a.GoodWhen == "" || string(a.OpenedAt) == "null" {
+			t.Errorf("%s has %s", e.Type, e.Data)
+		}
+		if closed := e.Type == event.AlertClosed; closed != (string(a.ClosedAt) != "null") || closed != (a.ClosedBecause != "") || closed && ids[a.ModelID] != a.AlertID {
+			t.Errorf("%s has %s", e.Type, e.Data)
+		}
+		ids[a.ModelID] = a.AlertID
+	}
+}
+
 // The events alone tell who is champion, at any moment, for any history of the
 // registry; and three nodes have the same ones.
 func TestChampionsFollowFromEvents(t *testing.T) {

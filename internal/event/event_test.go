@@ -289,6 +289,14 @@ func TestDerive(t *testing.T) {
 		{"a champion that goes to another family", Cause{}, []Change{model("m", "update", modelMembers("a", "g", "champion", "2"), modelMembers("a", "f", "champion", "2"))}, []string{
 			`registry.champion_changed {"family":"f","modelId":"m","modelKey":"a","previousModelId":null,"previousModelKey":null,"actor":"ann"}`,
 			`registry.champion_changed {"family":"g","modelId":null,"modelKey":null,"previousModelId":"m","previousModelKey":"a","actor":"ann"}`}},
+		{"an alert opens, and closes with its model", Cause{}, []Change{
+			{EntityType: EntityAlert, EntityID: "al", After: members("modelId", `"m"`, "rule", `"auc"`, "severity", `"high"`, "value", "0.5", "openedAt", `"t"`, "closedAt", "null", "message", `"low"`),
+				Told: members("key", `"a"`, "name", `"N"`, "family", `"f"`)},
+			model("m", "delete", modelMembers("a", "f", "draft", "2"), nil),
+			{EntityType: EntityAlert, EntityID: "al", Before: members("modelId", `"m"`), After: members("modelId", `"m"`, "rule", `"auc"`, "closedAt", `"u"`, "closedBecause", `"deleted"`)}}, []string{
+			`alert.opened {"alertId":"al","modelId":"m","modelKey":"a","modelName":"N","family":"f","rule":"auc","severity":"high","message":"low","goodWhen":"","needsAttentionWhen":"","value":0.5,"threshold":null,"openedAt":"t","closedAt":null}`,
+			`model.deleted ` + about("m", "a", "f", "2") + `}`,
+			`alert.closed {"alertId":"al","modelId":"m","modelKey":"a","modelName":"N <a>","family":"f","rule":"auc","severity":"","message":"","goodWhen":"","needsAttentionWhen":"","value":null,"threshold":null,"openedAt":null,"closedAt":"u","closedBecause":"deleted"}`}},
 		{"an experiment is made, and one is deleted", Cause{}, []Change{experiment(nil, x("draft", "null", "")), experiment(x("archived", "null", ""), nil)},
 			[]string{`experiment.created ` + aboutX("draft") + `}`, `experiment.deleted ` + aboutX("archived") + `}`}},
 		{"one ends with a promotion", Cause{}, []Change{experiment(x("active", "null", ""), x("completed", `{"modelId":"m","promoted":true}`, "promoted"))}, []string{

@@ -77,7 +77,9 @@ func told(data json.RawMessage) (all []string) {
 			return all
 		}
 		switch v.(type) {
-		case nil, map[string]any, []any:
+		case map[string]any, []any:
+		case nil:
+			all = append(all, fmt.Sprintf("%v=none", name))
 		default:
 			all = append(all, fmt.Sprintf("%v=%v", name, v))
 		}

@@ -41,8 +41,10 @@ const (
 	reportInterval = time.Second
 	// reportTime bounds one report.
 	reportTime = 10 * time.Second
-	// lastReport bounds the one before the end.
+	// lastReport bounds the one before the end, and lastSend how long messages that
+	// are under way then may take.
 	lastReport = 2 * time.Second
+	lastSend   = time.Second
 	// maxReports bounds the endpoints of one report.
 	maxReports = 500
 	// maxSending is how many endpoints are sent something at a time.
@@ -145,7 +147,8 @@ func (d *Deliverer) step(ctx context.Context) {
 	now, leading := time.Now(), d.node.Leading()
 	switch {
 	case leading && d.term == nil:
-		d.term, d.resign = context.WithCancel(ctx)
+		// It outlives Run's own context a little: finish ends it.
+		d.term, d.resign = context.WithCancel(context.WithoutCancel(ctx))
 	case !leading && d.term != nil:
 		d.resign()
 		d.beginReport(now) // or the next leader would send all of it again
@@ -319,18 +322,21 @@ func (d *Deliverer) settleReport(err error) {
 	d.reporting = nil
 }
 
-// finish gives up what is under way and reports what was done.
+// finish waits a little for what is under way, gives up the rest, and reports what
+// was done.
 func (d *Deliverer) finish() {
 	if d.term == nil {
 		d.senders.Wait()
 		return
 	}
-	d.resign()
-	d.senders.Wait()
+	patience := time.AfterFunc(lastSend, d.resign)
 	for d.sending > 0 {
 		r := <-d.results
 		d.settle(&r)
 	}
+	patience.Stop()
+	d.resign()
+	d.senders.Wait()
 	if d.reporting != nil {
 		d.settleReport(<-d.report)
 	}

@@ -87,12 +87,17 @@ func (a *Answers) Find(key AnswerKey, fingerprint uint64, at decision.Time) (*An
 		return nil, nil
 	}
 	if ans.Fingerprint != fingerprint {
-		return nil, &decision.Error{
-			Kind: decision.KindConflict, Reason: "idempotency_key_reused",
-			Msg: "this idempotency key was used within 24 hours for a request with other content",
-		}
+		return nil, KeyReused()
 	}
 	return ans, nil
+}
+
+// KeyReused is the refusal of an idempotency key with other content than before.
+func KeyReused() *decision.Error {
+	return &decision.Error{
+		Kind: decision.KindConflict, Reason: "idempotency_key_reused",
+		Msg: "this idempotency key was used within 24 hours for a request with other content",
+	}
 }
 
 // Add keeps an answer and drops what is too old or too much.

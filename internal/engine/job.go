@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
 )
 
@@ -38,6 +39,7 @@ type job struct {
 	tenant   string
 	model    string
 	trigger  string
+	once     idempotency // of the request that started it
 	sequence uint64
 	cancel   context.CancelFunc
 	done     chan struct{} // closed at the end; then result, receipt and err stand
@@ -52,6 +54,13 @@ type job struct {
 	finished decision.Time
 }
 
+// idempotency is a request's idempotency key with what it was used for; without
+// a key it is empty.
+type idempotency struct {
+	key         string
+	fingerprint uint64
+}
+
 func newJobs(workers int) *jobs {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &jobs{
@@ -61,8 +70,17 @@ func newJobs(workers int) *jobs {
 
 // start queues work for a model that has none under way.
 func (s *jobs) start(tenant, model, trigger string, work func(context.Context, *job) error) (*job, error) {
+	return s.startOnce(idempotency{}, tenant, model, trigger, work)
+}
+
+// startOnce is start for a request that may be repeated: the same idempotency key
+// finds the job that it started.
+func (s *jobs) startOnce(once idempotency, tenant, model, trigger string, work func(context.Context, *job) error) (*job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if j, err := s.repeated(tenant, once); j != nil || err != nil {
+		return j, err
+	}
 	if s.ctx.Err() != nil {
 		return nil, decision.Errorf(decision.KindUnavailable, "the node is stopping")
 	}
@@ -75,7 +93,7 @@ func (s *jobs) start(tenant, model, trigger string, work func(context.Context, *
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.sequence++
 	j := &job{
-		id: newID("job"), tenant: tenant, model: model, trigger: trigger, sequence: s.sequence, cancel: cancel,
+		id: newID("job"), tenant: tenant, model: model, trigger: trigger, once: once, sequence: s.sequence, cancel: cancel,
 		done: make(chan struct{}), status: JobQueued, created: decision.TimeOf(time.Now()),
 	}
 	s.byID[j.id], s.training[model] = j, j
@@ -83,6 +101,28 @@ func (s *jobs) start(tenant, model, trigger string, work func(context.Context, *
 	s.forget()
 	s.working.Go(func() { s.run(ctx, j, work) })
 	return j, nil
+}
+
+// repeated returns the job that a request with this idempotency key started in the
+// last 24 hours, unless it failed: then it may be tried again.
+func (s *jobs) repeated(tenant string, once idempotency) (*job, error) {
+	if once.key == "" {
+		return nil, nil
+	}
+	now := decision.TimeOf(time.Now())
+	for _, j := range slices.Backward(s.order) {
+		if j.once.key != once.key || j.tenant != tenant || now-j.created >= catalogue.AnswerLifetime {
+			continue
+		}
+		if j.once.fingerprint != once.fingerprint {
+			return nil, catalogue.KeyReused()
+		}
+		if status := j.snapshot().Status; status == JobFailed || status == JobCancelled {
+			return nil, nil
+		}
+		return j, nil
+	}
+	return nil, nil
 }
 
 func (s *jobs) run(ctx context.Context, j *job, work func(context.Context, *job) error) {

@@ -63,7 +63,8 @@ func (e *Engine) submit(ctx context.Context, w Write, id, trigger string) (*job,
 			Msg: fmt.Sprintf("training needs at least %d interactions, the tenant has %d", MinTrainingInteractions, n),
 		}
 	}
-	return e.jobs.start(mr.tenantID, id, trigger, func(ctx context.Context, j *job) error { return e.train(ctx, w, mr, j) })
+	once := idempotency{w.IdempotencyKey, w.Fingerprint}
+	return e.jobs.startOnce(once, mr.tenantID, id, trigger, func(ctx context.Context, j *job) error { return e.train(ctx, w, mr, j) })
 }
 
 // train fits the model outside of its actor and proposes the result.

@@ -224,6 +224,57 @@ func TestJobs(t *testing.T) {
 	}
 }
 
+// A request that is repeated finds its training, whether it is under way or has
+// ended; one that failed may be tried again.
+func TestARepeatedTrainingIsOne(t *testing.T) {
+	n := fresh(t)
+	m := n.model("m", decision.LogisticRegression)
+	n.record(mixed(60)...)
+	release := n.occupy()
+	defer release()
+	start := func(key string, fingerprint uint64) (Job, error) {
+		return n.StartTraining(n.ctx, n.keyed(key, fingerprint), m.ID)
+	}
+	first, err := start("once", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := start("once", 1); err != nil || again.ID != first.ID {
+		t.Errorf("a repeated StartTraining() = %+v, %v, want job %s", again, err, first.ID)
+	}
+	_, err = start("once", 2)
+	wantError(t, "StartTraining() with the key of another request", err, decision.KindConflict, "")
+	if !hasReason(err, "idempotency_key_reused") {
+		t.Errorf("StartTraining() with the key of another request = %v, want the reason idempotency_key_reused", err)
+	}
+	_, err = start("twice", 1)
+	wantError(t, "another training of the model", err, decision.KindConflict, "")
+	if _, err := n.CancelJob("t1", first.ID); err != nil {
+		t.Fatal(err)
+	}
+	n.ended(first.ID)
+	second, err := start("once", 1)
+	if err != nil || second.ID == first.ID {
+		t.Fatalf("StartTraining() after it was cancelled = %+v, %v, want another job", second, err)
+	}
+	release()
+	n.ended(second.ID)
+	if again, err := start("once", 1); err != nil || again.ID != second.ID || again.Status != JobSucceeded {
+		t.Errorf("StartTraining() after its end = %+v, %v, want job %s", again, err, second.ID)
+	}
+	if got := n.get(m.ID).Version; got != 2 {
+		t.Errorf("version = %d, want 2: trained once", got)
+	}
+	r, _, err := n.Train(n.ctx, n.keyed("wait", 3), m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := n.Train(n.ctx, n.keyed("wait", 3), m.ID)
+	if err != nil || again.Model.Version != r.Model.Version || n.get(m.ID).Version != 3 {
+		t.Errorf("a repeated Train() = version %d, %v, want %d", again.Model.Version, err, r.Model.Version)
+	}
+}
+
 // A model that was changed while it was trained keeps what it has.
 func TestAChangedModelDiscardsItsTraining(t *testing.T) {
 	n := fresh(t)

@@ -293,6 +293,25 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// An export goes into an import by a pipe.
+func TestImportFromStandardInput(t *testing.T) {
+	clearEnvironment(t)
+	f := newFake(t)
+	file, err := os.Open("testdata/model.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	stdin := os.Stdin
+	defer func() { os.Stdin = stdin }()
+	os.Stdin = file
+	var out, errs bytes.Buffer
+	args := []string{"models", "import", "-", "--url", f.URL, "--key", "prk_test"}
+	if code := run(context.Background(), args, &environment{out: &out, err: &errs}); code != exitOK || !strings.Contains(out.String(), "key          cards") {
+		t.Fatalf("got exit code %d: %s%s", code, out.String(), errs.String())
+	}
+}
+
 func TestOperatorKeyFile(t *testing.T) {
 	clearEnvironment(t)
 	f := newFake(t)

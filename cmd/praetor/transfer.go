@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/praetor-engine/praetor/internal/client"
@@ -37,10 +38,17 @@ func (c *modelsExport) Run(ctx context.Context, env *environment) error {
 
 type modelsImport struct {
 	connection `embed:""`
-	File       string `arg:"" type:"existingfile" help:"The exported model."`
+	File       string `arg:"" type:"existingfile" help:"The exported model; - is standard input."`
 	Format     string `enum:"praetor,lightgbm_text,lightgbm_json" default:"praetor" help:"What the file is: praetor, lightgbm_text or lightgbm_json (${default})."`
 	ModelKey   string `help:"The new model's key; of an export of praetor the model's own unless given."`
 	ModelName  string `help:"The new model's name; likewise."`
+}
+
+func (c *modelsImport) read() ([]byte, error) {
+	if c.File == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(c.File)
 }
 
 // Run sends the file.
@@ -50,7 +58,7 @@ func (c *modelsImport) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer done()
-	model, err := os.ReadFile(c.File)
+	model, err := c.read()
 	if err != nil {
 		return err
 	}

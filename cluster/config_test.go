@@ -77,9 +77,9 @@ func TestParsePeers(t *testing.T) {
 
 func TestLogBridge(t *testing.T) {
 	var b bytes.Buffer
-	l := newBridge(zerolog.New(&b).Level(zerolog.DebugLevel))
+	l := newBridge(zerolog.New(&b).Level(zerolog.DebugLevel).With().Str("component", "cluster").Logger())
 	l.Named("net").With("peer", "n2").Warn("failed", "servers", hclog.Fmt("%+v", []int{1}), "error", errors.New("no"), "odd")
-	want := `{"level":"warn","component":"raft","part":"net","peer":"n2","servers":"[1]","error":"no","extra":"odd","message":"failed"}` + "\n"
+	want := `{"level":"warn","component":"cluster","from":"raft","part":"net","peer":"n2","servers":"[1]","error":"no","extra":"odd","message":"failed"}` + "\n"
 	if got := b.String(); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

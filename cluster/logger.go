@@ -18,7 +18,7 @@ type bridge struct {
 }
 
 func newBridge(l zerolog.Logger) hclog.Logger {
-	return &bridge{log: l.With().Str("component", "raft").Logger()}
+	return &bridge{log: l.With().Str("from", "raft").Logger()}
 }
 
 var bridgeLevels = map[hclog.Level]zerolog.Level{

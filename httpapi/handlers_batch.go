@@ -120,8 +120,7 @@ func (rq *request) appendBatchScore(dst []byte, sc engine.Scorer, index int, cus
 	var best int
 	at := decision.TimeOf(rq.server.now())
 	mem.arms, best = sc.Score(rq.ctx, req, at, &mem.scratch, &mem.result, mem.arms[:0])
-	sc.Serve(mem.decisionID, customer, "", at, mem.result.Score, mem.arms, best)
-	rq.nameDecision(&sc)
+	sc.Serve(rq.nameDecision(&sc, customer), customer, "", at, mem.result.Score, mem.arms, best)
 	sc.LogScore(engine.RouteBatch, mem.decisionID, at, req, &mem.result, mem.arms, best, &mem.scratch)
 	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(index), 10)
 	if customer != "" {

@@ -47,18 +47,26 @@ func (s *Server) score(rq *request, sc *engine.Scorer, explain bool) {
 	var best int
 	at := decision.TimeOf(s.now())
 	mem.arms, best = sc.Score(rq.ctx, &mem.request, at, &mem.scratch, &mem.result, mem.arms[:0])
-	sc.Serve(mem.decisionID, mem.request.CustomerID, mem.request.OfferID, at, mem.result.Score, mem.arms, best)
-	rq.nameDecision(sc)
+	sc.Serve(rq.nameDecision(sc, mem.request.CustomerID), mem.request.CustomerID, mem.request.OfferID, at, mem.result.Score, mem.arms, best)
 	rq.out = appendScore(rq.out, m.ModelType, mem, best, explain)
 	sc.LogScore(engine.RouteScore, mem.decisionID, at, &mem.request, &mem.result, mem.arms, best, &mem.scratch)
 }
 
-// nameDecision gives a decision that is to be logged an id, if the client has not.
-func (rq *request) nameDecision(sc *engine.Scorer) {
-	if mem := &rq.score; mem.decisionID == "" && sc.Logs() {
-		mem.newID = engine.AppendDecisionID(mem.newID[:0], rq.rng)
-		mem.decisionID = alias(mem.newID)
+// nameDecision gives a decision that is to be logged an id, if the client has not. It
+// returns the id under which the scores wait for their outcomes: the client's own,
+// as a client that names no decision need not do so in outcomes; without a customer
+// any is better than none.
+func (rq *request) nameDecision(sc *engine.Scorer, customer string) (waiting string) {
+	mem := &rq.score
+	if mem.decisionID != "" || !sc.Logs() {
+		return mem.decisionID
 	}
+	mem.newID = engine.AppendDecisionID(mem.newID[:0], rq.rng)
+	mem.decisionID = alias(mem.newID)
+	if customer != "" {
+		return ""
+	}
+	return mem.decisionID
 }
 
 // scoreBody reads the body of a score into the score memory.
@@ -118,8 +126,7 @@ func (s *Server) rank(rq *request, sc *engine.Scorer, customer string, base deci
 	mem := &rq.score
 	at := decision.TimeOf(s.now())
 	mem.ranked = sc.RankOffers(rq.ctx, customer, base, mem.offers, at, rq.rng, &mem.scratch, mem.ranked[:0])
-	sc.ServeRanking(mem.decisionID, customer, at, mem.offers, mem.ranked)
-	rq.nameDecision(sc)
+	sc.ServeRanking(rq.nameDecision(sc, customer), customer, at, mem.offers, mem.ranked)
 	rq.out = appendRanking(rq.out, sc.Model(), customer, mem)
 	sc.LogRanking(mem.decisionID, customer, at, base, mem.offers, mem.ranked, &mem.scratch)
 }

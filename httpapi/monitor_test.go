@@ -91,3 +91,24 @@ func TestHealthOfABandit(t *testing.T) {
 	}
 	a.must(200, get, "/api/v1/alerts?rule=bandit_collapsed&severity=warning&state=all", a.viewer, "")
 }
+
+// A decision without a customer waits for its outcome under the id that the decision
+// log gave it, and one with a customer for those that name none.
+func TestLoggedDecisionsAreJoined(t *testing.T) {
+	a := startAPI(t, func(c *engine.Config) { c.MonitorInterval = 5 * time.Millisecond })
+	id := a.create(fmt.Sprintf(scorecardBody, "card"))
+	model := "/api/v1/algorithm-models/" + id
+	a.must(200, put, model+"/decision-log", a.admin, `{"enabled":true}`)
+	var scored struct{ DecisionID string }
+	a.must(200, post, model+"/score", a.viewer, `{"offerId":"o1","attributes":{}}`).into(t, &scored)
+	a.must(200, post, model+"/score", a.viewer, `{"customerId":"c2","offerId":"o1","attributes":{}}`)
+	a.must(201, post, "/api/v1/respond", a.viewer, fmt.Sprintf(`{"customerId":"c1","offerId":"o1","outcome":"accept","decisionId":%q}`, scored.DecisionID))
+	a.must(201, post, "/api/v1/respond", a.viewer, `{"customerId":"c2","offerId":"o1","outcome":"accept"}`)
+	var m struct{ Total struct{ Served, Joined int } }
+	for deadline := time.Now().Add(10 * time.Second); m.Total.Joined < 2 && time.Now().Before(deadline); {
+		a.must(200, get, model+"/monitoring", a.viewer, "").into(t, &m)
+	}
+	if m.Total.Served != 2 || m.Total.Joined != 2 {
+		t.Errorf("monitoring: got %+v, want 2 scores, each with its outcome", m.Total)
+	}
+}

@@ -55,8 +55,9 @@ type Config struct {
 	// Endpoints are the rules of calls to the endpoints of models of type
 	// external_endpoint.
 	Endpoints endpoint.Options
-	// Credentials seal the secrets of tenants' connections; nil: a node alone makes a
-	// key in its data directory, several refuse to store any.
+	// Credentials seal the secrets of tenants' connections and webhooks; nil: a node
+	// alone makes a key in its data directory for connections, several refuse to store
+	// any, and the secrets of webhooks are not sealed.
 	Credentials *vault.Keys
 	Warehouse   WarehouseConfig
 	// ShadowShare is the share of the scores of families with an experiment that all

@@ -15,6 +15,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/event"
+	"github.com/praetor-engine/praetor/internal/vault"
 	"github.com/praetor-engine/praetor/internal/webhook"
 )
 
@@ -492,6 +493,36 @@ func TestSecretsStayInside(t *testing.T) {
 				t.Errorf("%s shows a secret: %s", what, b)
 			}
 		}
+	}
+}
+
+// With keys for credentials the replicated state has secrets sealed; a node that
+// has not the key cannot sign, and says so.
+func TestSecretsAreSealed(t *testing.T) {
+	n := fresh(t, local, func(c *Config) { c.Credentials = testKeys(t, vault.Generate()) })
+	r := newReceiver(t)
+	w := n.webhook(r)
+	n.points("a", "f", 1)
+	r.has(n, w.Delivery.Through) // verifies
+	n.stop()
+	stored, err := n.machine.webhooks.Capture().Encode()
+	if err != nil || strings.Contains(string(stored), w.Secret[len("whsec_"):]) || !strings.Contains(string(stored), `"sealed":"vault:`) {
+		t.Errorf("stored is %s, %v", stored, err)
+	}
+	n = start(t, n.dir, local)
+	if test, err := n.TestWebhook(n.ctx, "t1", w.ID); err != nil || test.Delivered || test.Reason != "secret" {
+		t.Errorf("TestWebhook() without the key = %+v, %v", test, err)
+	}
+	// A new secret is stored as this node can.
+	rotated, _, err := n.RotateWebhookSecret(n.ctx, n.w(), w.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.secret = rotated.Secret
+	r.mu.Unlock()
+	if test, err := n.TestWebhook(n.ctx, "t1", w.ID); err != nil || !test.Delivered {
+		t.Errorf("TestWebhook() with a new secret = %+v, %v", test, err)
 	}
 }
 

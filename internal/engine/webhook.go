@@ -145,8 +145,7 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Write, f webhook.Fields) (
 	if err := e.checkWebhook(&f); err != nil {
 		return NewWebhook{}, Receipt{}, err
 	}
-	f.Secret, f.Overlap = webhook.NewSecret().Seal(), 0
-	return e.putWebhook(ctx, w, command.KindCreateWebhook, newID("wh"), f)
+	return e.putWebhook(ctx, w, command.KindCreateWebhook, newID("wh"), f, webhook.NewSecret())
 }
 
 // UpdateWebhook changes the given fields of a webhook, and has it tried again at
@@ -156,8 +155,12 @@ func (e *Engine) UpdateWebhook(ctx context.Context, w Write, id string, f webhoo
 	if err := e.checkWebhook(&f); err != nil {
 		return Webhook{}, Receipt{}, err
 	}
-	done, receipt, err := e.putWebhook(ctx, w, command.KindUpdateWebhook, id, f)
-	return done.Webhook, receipt, err
+	made, receipt, err := do[webhook.Webhook](ctx, e, w.header(command.KindUpdateWebhook), command.PutWebhook{ID: id, Fields: f})
+	if err != nil {
+		return Webhook{}, receipt, err
+	}
+	done, err := e.Webhook(w.Principal.TenantID, made.ID)
+	return done, receipt, err
 }
 
 // RotateWebhookSecret gives a webhook another secret. The one before goes on to
@@ -166,12 +169,20 @@ func (e *Engine) RotateWebhookSecret(ctx context.Context, w Write, id string, ov
 	if overlap < 0 || overlap > webhook.MaxOverlap {
 		return NewWebhook{}, Receipt{}, decision.Invalid("overlapSeconds", "want 0 to %d, got %d", int(webhook.MaxOverlap.Seconds()), int(overlap.Seconds()))
 	}
-	return e.putWebhook(ctx, w, command.KindUpdateWebhook, id, webhook.Fields{Secret: webhook.NewSecret().Seal(), Overlap: overlap})
+	return e.putWebhook(ctx, w, command.KindUpdateWebhook, id, webhook.Fields{Overlap: overlap}, webhook.NewSecret())
 }
 
-// putWebhook makes or changes a webhook. The secret of the answer is the present
-// one, also when the request is a repeated one: it is the one that the first made.
-func (e *Engine) putWebhook(ctx context.Context, w Write, kind command.Kind, id string, f webhook.Fields) (NewWebhook, Receipt, error) {
+// putWebhook makes or changes a webhook and gives it a secret, sealed where this
+// node was given keys for that. The secret of the answer is the present one, also
+// when the request is a repeated one: it is the one that the first made.
+func (e *Engine) putWebhook(ctx context.Context, w Write, kind command.Kind, id string, f webhook.Fields, s webhook.Secret) (_ NewWebhook, _ Receipt, err error) {
+	var seal webhook.Encrypt
+	if keys := e.credentials.configured; keys != nil {
+		seal = func(key []byte) ([]byte, error) { return keys.Seal(key, w.Principal.TenantID, id) }
+	}
+	if f.Secret, err = s.Seal(seal); err != nil {
+		return NewWebhook{}, Receipt{}, err
+	}
 	made, receipt, err := do[webhook.Webhook](ctx, e, w.header(kind), command.PutWebhook{ID: id, Fields: f})
 	if err != nil {
 		return NewWebhook{}, receipt, err
@@ -180,7 +191,7 @@ func (e *Engine) putWebhook(ctx context.Context, w Write, kind command.Kind, id 
 	if err != nil { // it was deleted meanwhile
 		return NewWebhook{}, receipt, err
 	}
-	secret, err := r.Secret()
+	secret, err := r.Secret(webhookNode{e}.Decrypter(r))
 	if err != nil {
 		return NewWebhook{}, receipt, err
 	}
@@ -206,7 +217,7 @@ func (e *Engine) TestWebhook(ctx context.Context, tenant, id string) (WebhookTes
 		ID: event.ID{Seq: rand.Uint32()}, Type: event.Test, TenantID: tenant, At: decision.TimeOf(begin),
 		Data: []byte(`{"webhookId":` + strconv.Quote(id) + `}`),
 	}
-	a := webhook.Attempt(ctx, webhookNode{e}.Post, r, test, begin)
+	a := webhook.Attempt(ctx, webhookNode{e}, r, test, begin)
 	return WebhookTest{Delivered: a.OK(), Status: a.Status, Reason: a.Reason, DurationMs: time.Since(begin).Milliseconds()}, nil
 }
 
@@ -372,6 +383,11 @@ func (n webhookNode) Report(ctx context.Context, reports []webhook.Report) error
 	h := &command.Header{Kind: command.KindReportDeliveries}
 	_, _, err := do[nothing](ctx, n.engine, h, command.ReportDeliveries{Reports: reports})
 	return err
+}
+
+// Decrypter opens what a node with the same keys sealed for the webhook.
+func (n webhookNode) Decrypter(r *webhook.Record) webhook.Decrypt {
+	return func(sealed []byte) ([]byte, error) { return n.engine.credentials.open(sealed, r.TenantID, r.ID) }
 }
 
 // Post sends a message by the rules of outbound calls.

@@ -25,8 +25,7 @@ type Node interface {
 	Webhooks() []*Record
 	// Events returns a tenant's events.
 	Events(tenantID string) event.View
-	// Post sends a message; it returns soon after ctx ended.
-	Post(ctx context.Context, m *Message) Answer
+	Poster
 	// Report puts reports into the log and returns when they are applied here.
 	Report(ctx context.Context, reports []Report) error
 }
@@ -57,6 +56,7 @@ const (
 type Deliverer struct {
 	node    Node
 	log     zerolog.Logger
+	poll    time.Duration
 	wake    chan struct{}
 	results chan result
 
@@ -105,7 +105,7 @@ type reporting struct {
 // NewDeliverer returns a deliverer for a node; Run runs it.
 func NewDeliverer(n Node, log zerolog.Logger) *Deliverer {
 	return &Deliverer{
-		node: n, log: log, wake: make(chan struct{}, 1), results: make(chan result, maxSending),
+		node: n, log: log, poll: pollInterval, wake: make(chan struct{}, 1), results: make(chan result, maxSending),
 		sessions: map[key]*session{}, report: make(chan error, 1),
 	}
 }
@@ -124,7 +124,7 @@ func (d *Deliverer) Figures() (delivered, failed uint64) { return d.delivered.Lo
 
 // Run delivers until ctx ends; then it gives up what is under way, and reports.
 func (d *Deliverer) Run(ctx context.Context) {
-	tick := time.NewTicker(pollInterval)
+	tick := time.NewTicker(d.poll)
 	defer tick.Stop()
 	for {
 		d.step(ctx)
@@ -209,7 +209,7 @@ func (d *Deliverer) send(s *session, now time.Time) {
 	d.sending++
 	r, term := s.record, d.term
 	d.senders.Go(func() {
-		a := Attempt(term, d.node.Post, r, &e, now)
+		a := Attempt(term, d.node, r, &e, now)
 		d.results <- result{s: s, term: term, revision: r.Revision, event: e, told: told, answer: a}
 	})
 }

@@ -54,9 +54,13 @@ type node struct {
 }
 
 // run starts a node's deliverer.
-func (w *world) run() *node {
+func (w *world) run() *node { return w.runEvery(pollInterval) }
+
+// runEvery starts one that looks at times only, for tests over days.
+func (w *world) runEvery(poll time.Duration) *node {
 	n := &node{world: w}
 	n.Deliverer = NewDeliverer(n, zerolog.Nop())
+	n.poll = poll
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); n.Run(ctx) }()
@@ -99,6 +103,8 @@ func (n *node) Report(_ context.Context, reports []Report) error {
 	}
 	return nil
 }
+
+func (n *node) Decrypter(*Record) Decrypt { return refused }
 
 func (n *node) Post(ctx context.Context, m *Message) Answer {
 	var e struct{ Type string }
@@ -160,10 +166,21 @@ func (w *world) got(id string, taken func(*call) bool) (all []uint64) {
 	return all
 }
 
-func (w *world) state(id string) State {
+func (w *world) record(id string) *Record {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return find(w.t, w.set, id).State
+	return find(w.t, w.set, id)
+}
+
+func (w *world) state(id string) State { return w.record(id).State }
+
+// take takes the first call away.
+func (w *world) take() call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first := w.calls[0]
+	w.calls = w.calls[1:]
+	return first
 }
 
 func wantIndexes(t testing.TB, what string, got []uint64, from, to uint64) {
@@ -211,7 +228,7 @@ func TestEachEndpointGetsItsEventsInOrder(t *testing.T) {
 			t.Errorf("Figures() = %d, %d", delivered, failed)
 		}
 		// What is signed is what the receiver verifies.
-		c := w.calls[0]
+		c := w.take()
 		if c.Signature != Sign([]Secret{secretOf(t, exampleSecret)}, c.ID, c.At, c.Body) || c.At.Unix() < 1 {
 			t.Errorf("the signature of %+v", c.Message)
 		}
@@ -303,20 +320,20 @@ func TestFailingForLongAndGoneDisable(t *testing.T) {
 			}
 			return Answer{Reason: "endpoint_timeout"}
 		}
-		n := w.run()
+		n := w.runEvery(2 * time.Second)
 		defer func() { n.stop() }()
 		w.lead(n)
 		w.happen(1, event.ModelTrained)
-		time.Sleep(3 * time.Second)
-		if r := find(t, w.set, "gone"); r.Enabled || r.DisabledReason != DisabledGone || len(w.got("gone", nil)) != 1 {
+		time.Sleep(5 * time.Second)
+		if r := w.record("gone"); r.Enabled || r.DisabledReason != DisabledGone || len(w.got("gone", nil)) != 1 {
 			t.Errorf("after 410: %+v", r.Webhook)
 		}
 		time.Sleep(GiveUp - time.Hour)
-		if r := find(t, w.set, "failing"); !r.Enabled || r.State.FailureReason != "endpoint_timeout" {
+		if r := w.record("failing"); !r.Enabled || r.State.FailureReason != "endpoint_timeout" {
 			t.Errorf("just before: %+v", r)
 		}
 		time.Sleep(6 * time.Hour)
-		r := find(t, w.set, "failing")
+		r := w.record("failing")
 		if r.Enabled || r.DisabledReason != DisabledFailing {
 			t.Errorf("after %v: %+v", GiveUp, r)
 		}
@@ -336,7 +353,7 @@ func TestFailingForLongAndGoneDisable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 		wantIndexes(t, "enabled again", w.got("failing", nil), 11, 14)
 	})
 }
@@ -407,7 +424,9 @@ func TestReportsThatFailAreRepeated(t *testing.T) {
 		n := w.run()
 		defer func() { n.stop() }()
 		w.lead(n)
+		w.mu.Lock()
 		w.lost = true
+		w.mu.Unlock()
 		w.happen(4, event.ModelTrained)
 		time.Sleep(30 * time.Second)
 		if st := w.state("a"); st.Through.Index != 10 {
@@ -434,11 +453,10 @@ func TestAGapIsTold(t *testing.T) {
 		w.happen(event.MaxEvents+7, event.ModelTrained) // nobody leads
 		w.lead(n)
 		time.Sleep(time.Minute)
-		first := w.calls[0]
+		first := w.take()
 		if want := `"data":{"missed":7}}`; first.typ != event.Dropped || !strings.HasSuffix(string(first.Body), want) {
 			t.Errorf("the first message is %s, want %s", first.Body, want)
 		}
-		w.calls = w.calls[1:]
 		wantIndexes(t, "what is kept", w.got("a", nil), 18, event.MaxEvents+17)
 		if st := w.state("a"); st.Missed != 0 || st.Through.Index != event.MaxEvents+17 {
 			t.Errorf("%+v", st)
@@ -479,7 +497,7 @@ func TestManyEndpointsTakeTurns(t *testing.T) {
 		w := newWorld(t)
 		for tenant := range 2 * maxSending / MaxWebhooks {
 			for i := range MaxWebhooks {
-				f := &Fields{URL: text(fmt.Sprintf("https://slow%d-%d.example.com", tenant, i)), Secret: NewSecret().Seal()}
+				f := &Fields{URL: text(fmt.Sprintf("https://slow%d-%d.example.com", tenant, i)), Secret: sealed(t, NewSecret())}
 				if _, err := w.set.Create(fmt.Sprint("s", tenant), fmt.Sprint("w", i), f, event.ID{Index: 10, Seq: 1}, start); err != nil {
 					t.Fatal(err)
 				}

@@ -37,16 +37,25 @@ type Answer struct {
 // OK reports whether the endpoint took the message.
 func (a *Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
 
-// reasonSecret is that a message could not be signed.
+// reasonSecret is that a message could not be signed: this node cannot open the
+// secret.
 const reasonSecret = "secret"
 
+// Poster is what sends messages.
+type Poster interface {
+	// Post sends a message; it returns soon after ctx ended.
+	Post(ctx context.Context, m *Message) Answer
+	// Decrypter returns what opens the endpoint's secrets.
+	Decrypter(r *Record) Decrypt
+}
+
 // Attempt signs an event for an endpoint and sends it once.
-func Attempt(ctx context.Context, post func(context.Context, *Message) Answer, r *Record, e *event.Event, at time.Time) Answer {
-	secrets, err := r.Secrets(decision.TimeOf(at))
+func Attempt(ctx context.Context, p Poster, r *Record, e *event.Event, at time.Time) Answer {
+	secrets, err := r.Secrets(decision.TimeOf(at), p.Decrypter(r))
 	if err != nil {
 		return Answer{Reason: reasonSecret}
 	}
 	m := &Message{URL: r.URL, ID: e.ID.String(), At: at, Body: e.Append(nil)}
 	m.Signature = Sign(secrets, m.ID, at, m.Body)
-	return post(ctx, m)
+	return p.Post(ctx, m)
 }

@@ -59,18 +59,44 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(blank), nil }
 // stored.
 type Sealed string
 
-// plain marks a secret that is stored as it is.
-const plain = "plain:"
+// How a secret is stored: as it is, or encrypted by what the caller has for that.
+const (
+	plain     = "plain:"
+	encrypted = "vault:"
+)
 
-// Seal returns the secret's stored form.
-func (s Secret) Seal() Sealed { return Sealed(plain + base64.StdEncoding.EncodeToString(s.key)) }
+// Encrypt makes of a secret's key what only the caller's keys make a key of again;
+// Decrypt does that.
+type (
+	Encrypt func(key []byte) ([]byte, error)
+	Decrypt func(encrypted []byte) ([]byte, error)
+)
+
+// Seal returns the secret's stored form, encrypted unless encrypt is nil.
+func (s Secret) Seal(encrypt Encrypt) (Sealed, error) {
+	if encrypt == nil {
+		return Sealed(plain + base64.StdEncoding.EncodeToString(s.key)), nil
+	}
+	b, err := encrypt(s.key)
+	if err != nil {
+		return "", fmt.Errorf("webhook: a secret cannot be sealed: %w", err)
+	}
+	return Sealed(encrypted + base64.StdEncoding.EncodeToString(b)), nil
+}
 
 // Open returns the secret of a stored form.
-func (s Sealed) Open() (Secret, error) {
-	encoded, ok := strings.CutPrefix(string(s), plain)
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if !ok || err != nil {
+func (s Sealed) Open(decrypt Decrypt) (Secret, error) {
+	form, encoded, _ := strings.Cut(string(s), ":")
+	b, err := base64.StdEncoding.DecodeString(encoded)
+	switch {
+	case err != nil || (form+":" != plain && form+":" != encrypted):
 		return Secret{}, fmt.Errorf("webhook: a stored secret cannot be read by this build")
+	case form+":" == plain:
+		return Secret{b}, nil
+	}
+	key, err := decrypt(b)
+	if err != nil {
+		return Secret{}, fmt.Errorf("webhook: a stored secret cannot be opened: %w", err)
 	}
 	return Secret{key}, nil
 }

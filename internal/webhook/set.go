@@ -73,13 +73,13 @@ type keptSecret struct {
 }
 
 // Secrets returns the secrets to sign with, newest first.
-func (r *Record) Secrets(at decision.Time) ([]Secret, error) {
+func (r *Record) Secrets(at decision.Time, decrypt Decrypt) ([]Secret, error) {
 	var all []Secret
 	for _, s := range r.secrets {
 		if s.Until != 0 && at >= s.Until {
 			continue
 		}
-		secret, err := s.Sealed.Open()
+		secret, err := s.Sealed.Open(decrypt)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func (r *Record) Secrets(at decision.Time) ([]Secret, error) {
 }
 
 // Secret returns the present secret.
-func (r *Record) Secret() (Secret, error) { return r.secrets[0].Sealed.Open() }
+func (r *Record) Secret(decrypt Decrypt) (Secret, error) { return r.secrets[0].Sealed.Open(decrypt) }
 
 // Fields are what is given of an endpoint to make or to change it; what is nil is
 // not given.

@@ -19,7 +19,7 @@ func text(s string) *string { return &s }
 func put(t testing.TB, s *Set, id string, types ...string) *Record {
 	t.Helper()
 	filter := event.Filter(types)
-	f := &Fields{URL: text("https://" + id + ".example.com"), EventTypes: &filter, Secret: secretOf(t, exampleSecret).Seal()}
+	f := &Fields{URL: text("https://" + id + ".example.com"), EventTypes: &filter, Secret: sealed(t, secretOf(t, exampleSecret))}
 	r, err := s.Create("t", id, f, event.ID{Index: 10, Seq: 1}, start)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func find(t testing.TB, s *Set, id string) *Record {
 
 func revealed(t testing.TB, r *Record, at decision.Time) string {
 	t.Helper()
-	all, err := r.Secrets(at)
+	all, err := r.Secrets(at, refused)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestRotation(t *testing.T) {
 	first := revealed(t, r, start)
 	rotate := func(overlap time.Duration, at decision.Time) (string, *Record) {
 		secret := NewSecret()
-		r, err := s.Update("t", "a", &Fields{Secret: secret.Seal(), Overlap: overlap}, at)
+		r, err := s.Update("t", "a", &Fields{Secret: sealed(t, secret), Overlap: overlap}, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestRotation(t *testing.T) {
 	if got := revealed(t, r, start+2); got != fourth || r.PreviousSecretUntil != 0 {
 		t.Errorf("without an overlap: %q", got)
 	}
-	if got, err := r.Secret(); err != nil || got.Reveal() != fourth {
+	if got, err := r.Secret(refused); err != nil || got.Reveal() != fourth {
 		t.Errorf("Secret() = %v, %v", got.Reveal(), err)
 	}
 }
@@ -218,7 +218,7 @@ func TestStoredSet(t *testing.T) {
 	}
 	put(t, s, "b", "model.*")
 	put(t, s, "a")
-	if _, err := s.Update("t", "b", &Fields{Secret: NewSecret().Seal(), Overlap: time.Hour}, start); err != nil {
+	if _, err := s.Update("t", "b", &Fields{Secret: sealed(t, NewSecret()), Overlap: time.Hour}, start); err != nil {
 		t.Fatal(err)
 	}
 	s.Report(&Report{TenantID: "t", ID: "a", Revision: 1, Through: event.ID{Index: 20, Seq: 2}, Failures: 1, LastFailure: start, FailureReason: "r"}, start)
@@ -269,8 +269,8 @@ func FuzzRestore(f *testing.F) {
 			return
 		}
 		for _, r := range s.All() {
-			_, _ = r.Secrets(start)
-			_, _ = r.Secret()
+			_, _ = r.Secrets(start, refused)
+			_, _ = r.Secret(refused)
 			if b, err := json.Marshal(r.Webhook); err != nil || len(b) == 0 {
 				t.Errorf("a webhook that cannot be shown: %v", err)
 			}

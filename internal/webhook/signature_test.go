@@ -2,7 +2,9 @@ package webhook
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,13 +52,22 @@ func TestSecrets(t *testing.T) {
 		if got := secretOf(t, text); got.Reveal() != text {
 			t.Errorf("%s comes back as %s", text, got.Reveal())
 		}
-		if got, err := s.Seal().Open(); err != nil || got.Reveal() != text {
-			t.Errorf("the stored form of %s comes back as %s, %v", text, got.Reveal(), err)
-		}
-		stored, err := json.Marshal(s.Seal())
-		var back Sealed
-		if err != nil || json.Unmarshal(stored, &back) != nil || back != s.Seal() {
-			t.Errorf("the stored form comes back from JSON as %s, %v", stored, err)
+		for _, encrypt := range []Encrypt{nil, reversed} {
+			sealed, err := s.Seal(encrypt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := sealed.Open(reversed); err != nil || got.Reveal() != text {
+				t.Errorf("the stored form of %s comes back as %s, %v", text, got.Reveal(), err)
+			}
+			stored, err := json.Marshal(sealed)
+			var back Sealed
+			if err != nil || json.Unmarshal(stored, &back) != nil || back != sealed {
+				t.Errorf("the stored form comes back from JSON as %s, %v", stored, err)
+			}
+			if shows := strings.Contains(string(stored), text[len(secretPrefix):]); shows == (encrypt != nil) {
+				t.Errorf("%s is stored as %s", text, stored)
+			}
 		}
 	}
 	for _, bad := range []string{"", "whsec_", "whsec_MfKQ", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_" + strings.Repeat("A", 64*4/3+4), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS*"} {
@@ -64,24 +75,48 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("ParseSecret(%q) = %v, want an error that does not repeat it", bad, err)
 		}
 	}
-	for _, bad := range []Sealed{"", "MfKQ", "plain:*"} {
-		if _, err := bad.Open(); err == nil || (bad != "" && strings.Contains(err.Error(), string(bad))) {
+	if _, err := NewSecret().Seal(refused); !errors.Is(err, errRefused) {
+		t.Errorf("Seal() = %v, want the error of what encrypts", err)
+	}
+	for _, bad := range []Sealed{"", "MfKQ", "plain:*", "other:MfKQ", "vault:MfKQ"} {
+		if _, err := bad.Open(refused); err == nil || (bad != "" && strings.Contains(err.Error(), string(bad))) {
 			t.Errorf("Open(%q) = %v, want an error that does not repeat it", string(bad), err)
 		}
 	}
 }
 
+// reversed encrypts and decrypts, as far as a test needs it.
+func reversed(b []byte) ([]byte, error) {
+	b = slices.Clone(b)
+	slices.Reverse(b)
+	return b, nil
+}
+
+var errRefused = errors.New("no key")
+
+func refused([]byte) ([]byte, error) { return nil, errRefused }
+
+// sealed is a secret's stored form, as it is.
+func sealed(t testing.TB, s Secret) Sealed {
+	t.Helper()
+	stored, err := s.Seal(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
+}
+
 // Whatever prints a secret prints a blank.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	s := secretOf(t, exampleSecret)
-	record := Record{secrets: []keptSecret{{Sealed: s.Seal()}}}
+	record := Record{secrets: []keptSecret{{Sealed: sealed(t, s)}}}
 	raw, err := json.Marshal(map[string]any{"a": s, "b": &s})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := Fields{Secret: s.Seal()}
+	fields := Fields{Secret: sealed(t, s)}
 	texts := []string{string(raw)}
-	for _, v := range []any{s, &s, s.Seal(), struct{ S Secret }{s}, fields, record.secrets} {
+	for _, v := range []any{s, &s, sealed(t, s), struct{ S Secret }{s}, fields, record.secrets} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 			texts = append(texts, fmt.Sprintf(format, v))
 		}

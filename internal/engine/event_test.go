@@ -271,3 +271,32 @@ func TestAPrincipalThatHolds(t *testing.T) {
 		t.Error("the operator holds for a tenant that is not there")
 	}
 }
+
+// A promotion by an experiment is told once, in the registry's events by the
+// experiment that caused it, and in the experiment's own; so is one that the guard
+// refuses, which changes no standing.
+func TestExperimentsTellTheirPromotions(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		n := fresh(t)
+		champion, challenger := n.rivals()
+		want := "registry.status_changed registry.status_changed registry.champion_changed experiment.promoted experiment.status_changed"
+		if refused {
+			must2(n.UpdateModel(n.ctx, n.w(), challenger.ID, with(t, catalogue.ModelFields{}, "metrics", `{"psi.age":0.5}`)))
+			want = "experiment.promotion_refused"
+		}
+		x := n.won(champion, challenger, "")
+		before, tomorrow := n.head(), now()+decision.Time(25*3600*1000)
+		n.lookForWinners(n.ctx, tomorrow)
+		n.lookForWinners(n.ctx, tomorrow)
+		if got := n.types(before); got != want {
+			t.Errorf("refused %v: got %q, want %q", refused, got, want)
+		}
+		view := n.Events("t1")
+		rest, _ := view.After(before)
+		for _, e := range rest {
+			if !strings.Contains(string(e.Data), `"experimentId":"`+x.ID+`"`) || !strings.Contains(string(e.Data), `"actor":"experiment e"`) {
+				t.Errorf("%s has %s, want the experiment", e.Type, e.Data)
+			}
+		}
+	}
+}

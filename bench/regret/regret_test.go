@@ -170,11 +170,11 @@ func TestReplayEstimatesThePolicyValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := epsilon*(0.05*33+0.5)/items + (1-epsilon)*0.5
-	if !(e.lower < want && want < e.upper && e.upper-e.lower < 0.15) {
-		t.Errorf("inverse propensities: %v [%v, %v], want %v", e.value, e.lower, e.upper, want)
+	if in := e.snips.Interval; !(in.Lower < want && want < in.Upper && in.Upper-in.Lower < 0.15) {
+		t.Errorf("inverse propensities: %v %v, want %v", *e.snips.Value, *in, want)
 	}
-	if !(e.replayLow < want && want < e.replayTop) || math.Abs(e.matched-20_000.0/items) > 5*math.Sqrt(20_000.0/items) {
-		t.Errorf("replay: %v [%v, %v] of %v rows, want %v", e.replayed, e.replayLow, e.replayTop, e.matched, want)
+	if in := e.replay.Interval; !(in.Lower < want && want < in.Upper) || math.Abs(float64(e.replay.N)-20_000.0/items) > 5*math.Sqrt(20_000.0/items) {
+		t.Errorf("replay: %v %v of %v rows, want %v", *e.replay.Value, *in, e.replay.N, want)
 	}
 }
 
@@ -211,8 +211,8 @@ func TestReplayOfTheOpenBanditData(t *testing.T) {
 	}
 	// The uniform policy is the log's own: its value is the mean of all clicks.
 	e, err := replay(t.Context(), s, newPolicies(s, 256)[uniformPolicy], rows)
-	if err != nil || len(rows) != 10_000 || math.Abs(e.value-46.0/10_000) > 1e-12 || math.Abs(e.weights-10_000) > 1e-6 {
-		t.Errorf("%d rows, value %v, %v, want 10000 rows and 0.0046", len(rows), e.value, err)
+	if err != nil || len(rows) != 10_000 || math.Abs(*e.snips.Value-46.0/10_000) > 1e-12 || math.Abs(e.snips.EffectiveN-10_000) > 1e-6 {
+		t.Errorf("%d rows, %+v, %v, want 10000 rows and 0.0046", len(rows), e.snips, err)
 	}
 }
 

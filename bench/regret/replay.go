@@ -7,12 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strconv"
 
+	"github.com/praetor-engine/praetor/internal/evaluate"
 	"github.com/praetor-engine/praetor/internal/factorial"
-	"github.com/praetor-engine/praetor/internal/learn"
 )
 
 // shown is one row of the log.
@@ -90,52 +89,42 @@ func parseLog(in io.Reader) ([]shown, error) {
 
 // estimates are what a log says of a policy.
 type estimates struct {
-	matched, clicks      float64 // the replay
-	value, lower, upper  float64 // self-normalised inverse propensities
-	weights, squares     float64
-	replayed             float64
-	replayLow, replayTop float64
+	replay, snips evaluate.Estimate
+	clicks        int // of the rows that the replay matched
 }
 
-// replay goes through a log with a policy.
+// replay goes through a log with a policy, which learns as it goes.
 func replay(ctx context.Context, s *factorial.Space, p policy, rows []shown) (estimates, error) {
 	var e estimates
-	c, w := newCounts(s), make([]float64, len(rows))
+	c := newCounts(s)
+	// Of what it serves the policy's probability is 1, of what it might have served
+	// that of its draws.
+	served, drawn := make([]evaluate.Sample, len(rows)), make([]evaluate.Sample, len(rows))
 	for i, row := range rows {
 		if i > 0 && i%spanRows == 0 {
 			if err := p.learn(ctx, c.observed(), uint64(i)); err != nil {
 				return e, err
 			}
 		}
-		w[i] = p.chance(row.cell, row.item) / row.propensity
-		y := 0.0
+		sample := evaluate.Sample{Propensity: row.propensity, Target: p.chance(row.cell, row.item)}
 		if row.clicked {
-			y = 1
+			sample.Reward = 1
 		}
+		drawn[i] = sample
+		sample.Target = 0
 		if p.serve(row.cell, strconv.Itoa(i)) == row.item {
-			e.matched++
-			e.clicks += y
+			sample.Target = 1
+			e.clicks += int(sample.Reward)
 		}
-		e.weights += w[i]
-		e.value += w[i] * y
+		served[i] = sample
 		c.add(row.item, row.cell, row.clicked)
 	}
-	e.value /= e.weights
-	spread := 0.0
-	for i, row := range rows {
-		y := 0.0
-		if row.clicked {
-			y = 1
+	e.replay, e.snips = evaluate.Of(evaluate.Replay, served), evaluate.Of(evaluate.SNIPS, drawn)
+	for _, x := range []*evaluate.Estimate{&e.replay, &e.snips} {
+		if x.Value == nil {
+			return e, fmt.Errorf("regret: %s: %s", x.Estimator, x.Reason)
 		}
-		spread += w[i] * w[i] * (y - e.value) * (y - e.value)
-		e.squares += w[i] * w[i]
 	}
-	half := 1.96 * math.Sqrt(spread) / e.weights
-	e.lower, e.upper = max(e.value-half, 0), e.value+half
-	if e.matched > 0 {
-		e.replayed = e.clicks / e.matched
-	}
-	e.replayLow, e.replayTop = learn.Wilson(e.clicks, e.matched)
 	return e, nil
 }
 

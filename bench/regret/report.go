@@ -126,8 +126,9 @@ func (r *outcome) writeReplay(b *strings.Builder) {
 	b.WriteString("\n| policy | rows matched | clicks | replay, % | self-normalised inverse propensity, % | effective rows |\n|---|---|---|---|---|---|\n")
 	for p, name := range policyNames {
 		e := &r.replays[p]
-		fmt.Fprintf(b, "| %s | %.0f | %.0f | %.2f [%.2f, %.2f] | %.2f [%.2f, %.2f] | %.0f |\n", name, e.matched, e.clicks,
-			100*e.replayed, 100*e.replayLow, 100*e.replayTop, 100*e.value, 100*e.lower, 100*e.upper, e.weights*e.weights/e.squares)
+		fmt.Fprintf(b, "| %s | %d | %d | %.2f [%.2f, %.2f] | %.2f [%.2f, %.2f] | %.0f |\n", name, e.replay.N, e.clicks,
+			100**e.replay.Value, 100*e.replay.Interval.Lower, 100*e.replay.Interval.Upper,
+			100**e.snips.Value, 100*max(e.snips.Interval.Lower, 0), 100*e.snips.Interval.Upper, e.snips.EffectiveN)
 	}
 }
 

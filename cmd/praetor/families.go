@@ -11,6 +11,7 @@ import (
 
 type familiesCommands struct {
 	List familiesList `cmd:"" help:"List the families with their champions."`
+	Log  familiesLog  `cmd:"" help:"Show or change which decisions of a family's models are logged."`
 	Show familiesShow `cmd:"" help:"Show a family's members and the history of their standing."`
 }
 

@@ -66,6 +66,8 @@ func page(item string) string {
 	return fmt.Sprintf(`{"data":[%s],"pagination":{"total":1,"hasMore":false,"limit":100,"cursor":null}}`, item)
 }
 
+const decisionLogJSON = `{"enabled":true,"samplePct":12.5,"format":"parquet","features":false,"updatedAt":"2026-03-14T06:00:00.000Z","source":"model"}`
+
 func newFake(t *testing.T) *fakeEngine {
 	f := &fakeEngine{}
 	answers := map[string]struct {
@@ -89,8 +91,12 @@ func newFake(t *testing.T) *fakeEngine {
 		"GET /api/v1/algorithm-models/model_1/export": {200, `{"format":"praetor"}`},
 		"GET /api/v1/algorithm-models/model_1/monitoring": {200, `{"modelId":"model_1","modelKey":"cards","total":{"responses":300,"rate":0.1,"served":5000,"joined":200,"auc":0.71},
 			"days":[{"date":"2026-01-20","responses":300,"rate":0.1}],"alerts":[` + alertJSON + `],"bandit":` + banditJSON + `}`},
-		"GET /api/v1/alerts":                   {200, page(alertJSON)},
-		"POST /api/v1/algorithm-models/import": {201, modelJSON},
+		"GET /api/v1/algorithm-models/model_1/decision-log":    {200, decisionLogJSON},
+		"PUT /api/v1/algorithm-models/model_1/decision-log":    {200, decisionLogJSON},
+		"DELETE /api/v1/algorithm-models/model_1/decision-log": {204, ""},
+		"GET /api/v1/families/cards/decision-log":              {200, `{"enabled":false,"samplePct":100,"format":"ndjson","features":true,"updatedAt":null,"source":"default"}`},
+		"GET /api/v1/alerts":                                   {200, page(alertJSON)},
+		"POST /api/v1/algorithm-models/import":                 {201, modelJSON},
 		"POST /api/v1/models/model_1/registry": {200, `{"modelId":"model_1","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"model_0",
 			"rollbackGuardBreaches":[{"signal":"auc","value":0.1,"threshold":0.05}]}`},
 		"POST /api/v1/algorithm-models/model_1/upgrade": {201, `{"upgraded":` + strings.ReplaceAll(modelJSON, "bayesian", "logistic_regression") + `,"experiment":null}`},
@@ -193,6 +199,27 @@ func TestCommands(t *testing.T) {
 				"entropy of the week's decisions: 0.0800 over 2 arms\nconverged (best): gold leads with a rate of 0.4000 (0.3700 to 0.4300)",
 				"collapsed since 2026-01-19: 99 % of the decisions fall on gold (converged)", "gold  495     0.9900  0.4000  0.3700 to 0.4300  0.9980"},
 		},
+		{
+			"models log model_1", []string{"GET /api/v1/algorithm-models/model_1 " + tenantKey, "GET /api/v1/algorithm-models/model_1/decision-log " + tenantKey},
+			[]string{"decisions    12.5 % are logged, as parquet, without features", "set          the model's own, of 2026-03-14 06:00"},
+		},
+		{
+			"models log model_1 --on --sample 12.5 --format parquet --no-features",
+			[]string{
+				"GET /api/v1/algorithm-models/model_1 " + tenantKey, "PUT /api/v1/algorithm-models/model_1/decision-log " + tenantKey,
+				"GET /api/v1/algorithm-models/model_1/decision-log " + tenantKey,
+			},
+			[]string{"12.5 %"},
+		},
+		{
+			"models log model_1 --unset --json",
+			[]string{
+				"GET /api/v1/algorithm-models/model_1 " + tenantKey, "DELETE /api/v1/algorithm-models/model_1/decision-log " + tenantKey,
+				"GET /api/v1/algorithm-models/model_1/decision-log " + tenantKey,
+			},
+			[]string{`"samplePct": 12.5`},
+		},
+		{"families log cards", []string{"GET /api/v1/families/cards/decision-log " + tenantKey}, []string{"decisions    not logged", "set          never"}},
 		{"alerts", []string{"GET /api/v1/alerts " + tenantKey}, []string{"model_1  cards  warning   auc_low  2026-01-19  the AUC is 0.520"}},
 		{
 			"models export model_1",
@@ -344,6 +371,7 @@ func TestFailures(t *testing.T) {
 		want string
 	}{
 		{"", exitUsage, "expected one of"},
+		{"models log model_1 --sample 5" + at, exitFailed, "go with --on or --off"},
 		{"modls list", exitUsage, "did you mean"},
 		{"keys create x --role boss" + at, exitUsage, "must be one of"},
 		{"keys create x --role viewer --expires-in=-1h" + at, exitFailed, "want a time from now"},

@@ -20,6 +20,7 @@ type modelsCommands struct {
 	Show    modelsShow    `cmd:"" help:"Show a model with its metrics and versions."`
 	Train   modelsTrain   `cmd:"" help:"Train a model on the outcomes recorded so far."`
 	Monitor modelsMonitor `cmd:"" help:"Show what a model did since it serves: responses, and how good its scores were."`
+	Log     modelsLog     `cmd:"" help:"Show or change which of a model's decisions are logged."`
 	Upgrade modelsUpgrade `cmd:"" help:"Make a model of the next type on the ladder of a model."`
 	Promote modelsPromote `cmd:"" help:"Change a model's standing in its family: make it the champion, or another."`
 	Export  modelsExport  `cmd:"" help:"Write a model to standard output, for another engine or library."`

@@ -35,8 +35,9 @@ var may = map[string][]string{
 	"internal/webhook":     {"internal/decision", "internal/event"},
 	"internal/decisionlog": {"internal/decision"},
 	// Estimates of other policies from logged decisions.
-	"internal/evaluate": {"internal/decision", "internal/learn", "internal/learn/logistic"},
-	"internal/monitor":  {"internal/decision", "internal/learn", "internal/learn/predictors", "internal/learn/thompson", "internal/wire"},
+	"internal/evaluate/logged": {"internal/decision", "internal/decisionlog", "internal/evaluate"},
+	"internal/evaluate":        {"internal/decision", "internal/learn", "internal/learn/logistic"},
+	"internal/monitor":         {"internal/decision", "internal/learn", "internal/learn/predictors", "internal/learn/thompson", "internal/wire"},
 	// What optimizations of /api/v2 count and learn.
 	"internal/factorial":           {"internal/decision"},
 	"internal/factorial/posterior": {"internal/decision", "internal/factorial", "internal/learn/encode", "internal/wire"},
@@ -61,7 +62,7 @@ var may = map[string][]string{
 	"internal/mlclient": {"internal/decision"},
 	"internal/demo":     {"internal/client", "internal/dataset", "internal/decision", "internal/learn", "internal/simulator"},
 	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/endpoint", "internal/engine", "internal/mlclient", "internal/vault"},
-	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/demo", "internal/engine"},
+	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/decision", "internal/demo", "internal/engine", "internal/evaluate", "internal/evaluate/logged"},
 	"internal/arch":     {},
 	"bench":             {"bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
 	// What looks at nodes from outside knows nothing of what is in them.
@@ -77,7 +78,7 @@ var may = map[string][]string{
 	},
 	"bench/chart": {},
 	"bench/regret": {
-		"bench", "bench/chart", "internal/factorial", "internal/factorial/posterior", "internal/learn",
+		"bench", "bench/chart", "internal/evaluate", "internal/factorial", "internal/factorial/posterior", "internal/learn",
 	},
 	"bench/": {"bench/adaptive", "bench", "bench/chaos", "bench/learners", "bench/nodes", "bench/rawraft", "bench/regret", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
 }

@@ -13,6 +13,7 @@ type ScoreRequest struct {
 	OfferID    string         `json:"offerId,omitempty"`
 	CustomerID string         `json:"customerId,omitempty"`
 	Context    map[string]any `json:"context,omitempty"`
+	DecisionID string         `json:"decisionId,omitempty"` // the client's name of the decision, for outcomes
 	// SkipExplanations saves the server the work of explaining.
 	SkipExplanations bool `json:"-"`
 }
@@ -28,6 +29,7 @@ type ScoreResult struct {
 	RawMargin    *float64      `json:"rawMargin"` // gradient_boosted: log-odds
 	Baseline     *float64      `json:"baseline"`  // where the explanations start
 	OfferID      string        `json:"offerId"`
+	DecisionID   string        `json:"decisionId"` // the request's, or that of a logged decision
 	Propensity   *float64      `json:"propensity"` // bandits: probability of this choice
 	Degraded     bool          `json:"degraded"`
 	Explanations []Explanation `json:"explanations"`
@@ -79,6 +81,7 @@ type OfferSet struct {
 	CustomerAttributes map[string]any `json:"customerAttributes,omitempty"`
 	Offers             []Offer        `json:"offers"`
 	CustomerID         string         `json:"customerId,omitempty"`
+	DecisionID         string         `json:"decisionId,omitempty"` // the client's name of the decision, for outcomes
 	Context            map[string]any `json:"context,omitempty"`
 }
 
@@ -88,6 +91,7 @@ type Ranking struct {
 	ModelKey   string       `json:"modelKey"`
 	ModelType  string       `json:"modelType"`
 	CustomerID string       `json:"customerId"`
+	DecisionID string       `json:"decisionId"` // the request's, or that of a logged decision
 	Count      int          `json:"count"`
 	Scores     []OfferScore `json:"scores"`
 
@@ -124,6 +128,7 @@ func (c *Client) ScoreOfferSet(ctx context.Context, modelID string, set OfferSet
 // BatchRow is one row of a batch.
 type BatchRow struct {
 	CustomerID string         `json:"customerId,omitempty"`
+	DecisionID string         `json:"decisionId,omitempty"`
 	Attributes map[string]any `json:"attributes"`
 }
 
@@ -138,6 +143,7 @@ type BatchResult struct {
 type RowScore struct {
 	Index      int       `json:"index"`
 	CustomerID string    `json:"customerId"`
+	DecisionID string    `json:"decisionId"`
 	Score      float64   `json:"score"`
 	Confidence *float64  `json:"confidence"`
 	Error      *RowError `json:"error"`

@@ -36,6 +36,7 @@ type commandLine struct {
 	Outcomes    outcomesCommand    `cmd:"" help:"Acknowledged outcomes a second in bulk requests."`
 	GroupCommit groupCommitCommand `cmd:"" help:"Single outcomes with group commit, against one log entry per outcome."`
 	Score       scoreCommand       `cmd:"" help:"Scores a second, against a bare HTTP server that answers a constant."`
+	Decisions   decisionsCommand   `cmd:"" help:"Scores a second of a model whose decisions are all logged, against one whose are not."`
 	Monitoring  monitoringCommand  `cmd:"" help:"Scores a second of a node that monitors what it serves, against one that does not."`
 	Crash       crashCommand       `cmd:"" help:"Kill the node during a load, restart it and count; fails on any difference."`
 	All         allCommand         `cmd:"" help:"All of these in turn."`
@@ -146,6 +147,13 @@ type scoreCommand struct {
 // Run measures.
 func (c *scoreCommand) Run(ctx context.Context, s streams) error {
 	return c.measure(s, func(o *bench.Options) (*bench.Report, error) { return o.Score(ctx, c.Types) })
+}
+
+type decisionsCommand struct{ common }
+
+// Run measures.
+func (c *decisionsCommand) Run(ctx context.Context, s streams) error {
+	return c.measure(s, func(o *bench.Options) (*bench.Report, error) { return o.Decisions(ctx) })
 }
 
 type monitoringCommand struct{ common }

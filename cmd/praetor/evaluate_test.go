@@ -77,7 +77,7 @@ func TestEvaluateRefuses(t *testing.T) {
 		evaluateLog + " --family other":                                  "the log has no decisions to evaluate on",
 		evaluateLog + " --estimator magic":                               "must be one of",
 		evaluateLog + " --since yesterday":                               "yesterday",
-		"evaluate --log testdata/none --export testdata/model.json":      "format",
+		"evaluate --log testdata/none --export testdata/model.json":      "does not score without its engine",
 		"evaluate --log testdata/none --export testdata/challenger.json": "testdata/none",
 		"evaluate --log testdata --model cards@x --key k --url " + f.URL: "a version from 1 on",
 	} {

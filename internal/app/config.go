@@ -68,15 +68,15 @@ type Config struct {
 	MLWorkerURL   string `env:"ML_WORKER_URL" placeholder:"URL" help:"The ML worker that trains gradient boosted models; none: they cannot be trained here (${env})."`
 	MLWorkerToken string `env:"ML_WORKER_TOKEN" placeholder:"TOKEN" help:"The ML worker's token (${env})."`
 
-	EndpointAllow     []string `env:"PRAETOR_ENDPOINT_ALLOW" placeholder:"PREFIX|ADDRESS|HOST,…" help:"What the endpoints of external models may be although it is not public, such as 10.1.0.0/16 or scorer.internal (${env}; none)."`
-	EndpointHTTP      bool     `env:"PRAETOR_ENDPOINT_HTTP" help:"Permit endpoints of external models without TLS (${env})."`
-	InsecureEndpoints string   `env:"PRAETOR_INSECURE_ENDPOINTS" default:"deny" enum:"deny,allow" placeholder:"deny|allow" help:"allow: endpoints of external models may be anywhere, this machine included; for tests (${env}; ${default})."`
+	EndpointAllow     []string `env:"PRAETOR_ENDPOINT_ALLOW" placeholder:"PREFIX|ADDRESS|HOST,…" help:"What webhooks and the endpoints of external models may be although it is not public, such as 10.1.0.0/16 or scorer.internal (${env}; none)."`
+	EndpointHTTP      bool     `env:"PRAETOR_ENDPOINT_HTTP" help:"Permit webhooks and endpoints of external models without TLS (${env})."`
+	InsecureEndpoints string   `env:"PRAETOR_INSECURE_ENDPOINTS" default:"deny" enum:"deny,allow" placeholder:"deny|allow" help:"allow: webhooks and endpoints of external models may be anywhere, this machine included; for tests (${env}; ${default})."`
 
 	WarehouseDir     string        `env:"PRAETOR_WAREHOUSE_DIR" type:"path" placeholder:"DIR" help:"Directory of files that optimizations learn from, with a directory for each tenant; none: files cannot be read here (${env})."`
 	WarehouseTimeout time.Duration `env:"PRAETOR_WAREHOUSE_TIMEOUT" default:"5m" placeholder:"D" help:"How long reading a warehouse for one training may take (${env}; ${default})."`
 	WarehouseMaxRows int64         `env:"PRAETOR_WAREHOUSE_MAX_ROWS" default:"50000000" placeholder:"N" help:"Rows read for one training at most, of exposures and of rewards each (${env}; ${default})."`
 
-	CredentialsKey     string `env:"PRAETOR_CREDENTIALS_KEY" placeholder:"KEY,…" help:"Keys that seal the passwords of warehouses, 32 bytes in base 64 or hexadecimal each; the first seals, all open. The same on every node; a node alone makes one in its data directory (${env}). Prefer the variable or the file."`
+	CredentialsKey     string `env:"PRAETOR_CREDENTIALS_KEY" placeholder:"KEY,…" help:"Keys that seal the passwords of warehouses and the secrets of webhooks, 32 bytes in base 64 or hexadecimal each; the first seals, all open. The same on every node; a node alone makes one in its data directory (${env}). Prefer the variable or the file."`
 	CredentialsKeyFile string `env:"PRAETOR_CREDENTIALS_KEY_FILE" type:"path" placeholder:"FILE" help:"A file with these keys, one a line (${env})."`
 
 	SnapshotEntries  uint64        `env:"PRAETOR_SNAPSHOT_ENTRIES" default:"8192" placeholder:"N" help:"Log entries after which a snapshot is taken (${env}; ${default})."`

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -69,6 +70,9 @@ type Config struct {
 	// Detail returns what peers are shown of this node beside its state, such as
 	// its digest, at most 64 KiB; nil: nothing.
 	Detail func() []byte
+	// Answer answers what the machine's owner asks of this node on another one, see
+	// Node.Ask; nil: it answers nothing. Answers are at most 256 KiB.
+	Answer func(ctx context.Context, question []byte) ([]byte, error)
 
 	// HeartbeatTimeout is how long a follower waits for its leader before it
 	// stands for election; zero: 10 ms for a node alone, 500 ms otherwise.

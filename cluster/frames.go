@@ -103,6 +103,7 @@ const (
 	opRemove   byte = 6 // a node id; answered with nothing
 	opTransfer byte = 7 // a node id or nothing; answered with nothing
 	opTerm     byte = 8 // nothing; answered with the term that the node is in, a uvarint
+	opAsk      byte = 9 // a question of the machine's owner; answered with an answer
 )
 
 // The op of a response.

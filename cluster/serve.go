@@ -183,6 +183,8 @@ func (n *Node) handle(ctx context.Context, op byte, payload []byte, peer string)
 	case opReadMark:
 		mark, err := n.marks.get(ctx)
 		return wire.AppendUvarint(wire.AppendUvarint(nil, mark.term), mark.index), err
+	case opAsk:
+		return n.answer(ctx, payload, peer)
 	case opJoin:
 		j, err := decodeJoin(payload)
 		if err != nil {

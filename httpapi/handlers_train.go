@@ -113,7 +113,7 @@ func (s *Server) listJobs(rq *request) error {
 	if err != nil {
 		return err
 	}
-	l, err := s.engine.Jobs(rq.tenant(), p)
+	l, err := s.engine.Jobs(rq.ctx, rq.tenant(), p)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (s *Server) listJobs(rq *request) error {
 }
 
 func (s *Server) getJob(rq *request) error {
-	job, err := s.engine.Job(rq.tenant(), rq.params[0])
+	job, err := s.engine.Job(rq.ctx, rq.tenant(), rq.params[0])
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *Server) getJob(rq *request) error {
 }
 
 func (s *Server) cancelJob(rq *request) error {
-	job, err := s.engine.CancelJob(rq.tenant(), rq.params[0])
+	job, err := s.engine.CancelJob(rq.ctx, rq.tenant(), rq.params[0])
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,12 @@ type clusterCommands struct {
 // withOperator makes a call with the operator's key and shows what became of
 // the cluster.
 func (t *target) withOperator(ctx context.Context, env *environment, f func(context.Context, *client.Client) (client.ClusterStatus, error)) error {
-	engine, ctx, done, err := t.open(ctx, t.operator)
+	return t.showCluster(ctx, env, t.operator, f)
+}
+
+// showCluster makes a call and shows the cluster.
+func (t *target) showCluster(ctx context.Context, env *environment, connect func() (*client.Client, error), f func(context.Context, *client.Client) (client.ClusterStatus, error)) error {
+	engine, ctx, done, err := t.open(ctx, connect)
 	if err != nil {
 		return err
 	}
@@ -63,12 +68,16 @@ func printCluster(env *environment, s *client.ClusterStatus) error {
 }
 
 type clusterStatus struct {
-	target `embed:""`
+	connection `embed:""`
 }
 
-// Run shows the members.
+// Run shows the members, which an administrator of a tenant may see, too.
 func (c *clusterStatus) Run(ctx context.Context, env *environment) error {
-	return c.withOperator(ctx, env, func(ctx context.Context, engine *client.Client) (client.ClusterStatus, error) {
+	connect := c.operator
+	if c.OperatorKeyFile == "" && os.Getenv(operatorKeyVariable) == "" {
+		connect = c.client
+	}
+	return c.showCluster(ctx, env, connect, func(ctx context.Context, engine *client.Client) (client.ClusterStatus, error) {
 		return engine.Cluster(ctx)
 	})
 }

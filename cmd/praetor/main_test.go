@@ -355,6 +355,19 @@ func TestOperatorKeyFile(t *testing.T) {
 	}
 }
 
+// An administrator of a tenant may see the cluster.
+func TestClusterStatusWithATenantsKey(t *testing.T) {
+	clearEnvironment(t)
+	f := newFake(t)
+	var out, errs bytes.Buffer
+	if code := run(context.Background(), []string{"cluster", "status", "--url", f.URL, "--key", "prk_test"}, &environment{out: &out, err: &errs}); code != exitOK || !strings.Contains(out.String(), "led by n1") {
+		t.Fatalf("got exit code %d: %s%s", code, out.String(), errs.String())
+	}
+	if got, want := f.asked[0], "GET /api/v1/cluster Bearer prk_test "; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestFailures(t *testing.T) {
 	clearEnvironment(t)
 	f := newFake(t)

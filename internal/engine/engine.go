@@ -223,7 +223,9 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 	e.reports = newReports()
 	e.checker = newChecker(e)
 	e.machine.onCheck = e.checker
-	if e.node, err = cluster.Open(config.clusterConfig(), e.machine, log); err != nil {
+	c := config.clusterConfig()
+	c.Answer = e.answer
+	if e.node, err = cluster.Open(c, e.machine, log); err != nil {
 		_ = e.machine.close()
 		e.decisions.Close()
 		return nil, fmt.Errorf("engine: open the log: %w", err)

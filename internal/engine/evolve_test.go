@@ -226,7 +226,7 @@ func (n *node) evolving(v *evolver) {
 	n.t.Helper()
 	for range 10 {
 		v.look(n.ctx, time.Now())
-		l, err := n.Jobs("t1", Page{Limit: 100})
+		l, err := n.Jobs(n.ctx, "t1", Page{Limit: 100})
 		if err != nil {
 			n.t.Fatal(err)
 		}

@@ -1,10 +1,10 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +20,8 @@ const maxJobsKept = 1000
 const maxJobsQueued = 100
 
 // jobs runs the background work of this node. A job is known to the node that
-// runs it and forgotten by a restart: what it achieves is in the log.
+// runs it, which others ask, and forgotten by a restart: what it achieves is in the
+// log.
 type jobs struct {
 	mu       sync.Mutex
 	byID     map[string]*job
@@ -30,22 +31,22 @@ type jobs struct {
 	working  sync.WaitGroup
 	ctx      context.Context
 	stop     context.CancelFunc
-	sequence uint64
+	place    uint64 // of the newest job
 }
 
 // job is one training.
 type job struct {
-	id       string
-	tenant   string
-	model    string
-	trigger  string
-	once     idempotency // of the request that started it
-	sequence uint64
-	cancel   context.CancelFunc
-	done     chan struct{} // closed at the end; then result, receipt and err stand
-	result   TrainResult
-	receipt  Receipt
-	err      error
+	id      string
+	tenant  string
+	model   string
+	trigger string
+	once    idempotency // of the request that started it
+	place   uint64      // in lists
+	cancel  context.CancelFunc
+	done    chan struct{} // closed at the end; then result, receipt and err stand
+	result  TrainResult
+	receipt Receipt
+	err     error
 
 	mu       sync.Mutex
 	status   JobStatus
@@ -91,16 +92,25 @@ func (s *jobs) startOnce(once idempotency, tenant, model, trigger string, work f
 		return nil, decision.Errorf(decision.KindUnavailable, "%d trainings wait already", maxJobsQueued)
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
-	s.sequence++
 	j := &job{
-		id: newID("job"), tenant: tenant, model: model, trigger: trigger, once: once, sequence: s.sequence, cancel: cancel,
+		id: newID("job"), tenant: tenant, model: model, trigger: trigger, once: once, cancel: cancel,
 		done: make(chan struct{}), status: JobQueued, created: decision.TimeOf(time.Now()),
 	}
+	j.place = s.nextPlace(j)
 	s.byID[j.id], s.training[model] = j, j
 	s.order = append(s.order, j)
 	s.forget()
 	s.working.Go(func() { s.run(ctx, j, work) })
 	return j, nil
+}
+
+// nextPlace orders the jobs of all nodes by when they were made; of one millisecond
+// by 20 bits of their ids.
+func (s *jobs) nextPlace(j *job) uint64 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(j.id))
+	s.place = max(s.place+1, uint64(j.created)<<20|uint64(h.Sum32()>>12))
+	return s.place
 }
 
 // repeated returns the job that a request with this idempotency key started in the
@@ -173,7 +183,7 @@ func (s *jobs) find(tenant, id string) (*job, error) {
 	if j := s.byID[id]; j != nil && j.tenant == tenant {
 		return j, nil
 	}
-	return nil, decision.Errorf(decision.KindNotFound, "job %q does not exist on this node", id)
+	return nil, decision.Errorf(decision.KindNotFound, "job %q does not exist", id)
 }
 
 func (j *job) set(status JobStatus) {
@@ -232,60 +242,4 @@ func jobError(err error) *JobError {
 		out.Message = e.Msg
 	}
 	return out
-}
-
-// Job returns a job of this node.
-func (e *Engine) Job(tenant, id string) (Job, error) {
-	j, err := e.jobs.find(tenant, id)
-	if err != nil {
-		return Job{}, err
-	}
-	return j.snapshot(), nil
-}
-
-// Jobs lists a tenant's jobs on this node.
-func (e *Engine) Jobs(tenant string, page Page) (List[Job], error) {
-	if err := checkLimit(page.Limit); err != nil {
-		return List[Job]{}, err
-	}
-	after, err := parseCursor(page.Cursor)
-	if err != nil {
-		return List[Job]{}, err
-	}
-	e.jobs.mu.Lock()
-	var all []*job
-	for _, j := range e.jobs.order {
-		if j.tenant == tenant {
-			all = append(all, j)
-		}
-	}
-	e.jobs.mu.Unlock()
-	list := List[Job]{Items: []Job{}, Total: int64(len(all))}
-	slices.SortFunc(all, func(a, b *job) int { return cmp.Compare(b.sequence, a.sequence) })
-	for _, j := range all {
-		if after != 0 && j.sequence >= after {
-			continue
-		}
-		if len(list.Items) == page.Limit {
-			list.HasMore = true
-			break
-		}
-		list.Items = append(list.Items, j.snapshot())
-		list.Cursor = formatCursor(j.sequence)
-	}
-	if !list.HasMore {
-		list.Cursor = ""
-	}
-	return list, nil
-}
-
-// CancelJob asks a job to end and returns it as it then is; one that has ended
-// stays as it is.
-func (e *Engine) CancelJob(tenant, id string) (Job, error) {
-	j, err := e.jobs.find(tenant, id)
-	if err != nil {
-		return Job{}, err
-	}
-	j.cancel()
-	return j.snapshot(), nil
 }

@@ -305,7 +305,7 @@ func TestPages(t *testing.T) {
 		wantError(t, fmt.Sprintf("Models(limit %d)", p.Limit), err, decision.KindBadRequest, "limit")
 		_, err = n.Interactions(n.ctx, "t1", HistoryFilter{}, p)
 		wantError(t, fmt.Sprintf("Interactions(limit %d)", p.Limit), err, decision.KindBadRequest, "limit")
-		_, err = n.Jobs("t1", p)
+		_, err = n.Jobs(n.ctx, "t1", p)
 		wantError(t, fmt.Sprintf("Jobs(limit %d)", p.Limit), err, decision.KindBadRequest, "limit")
 	}
 	for _, cursor := range []string{"x", "int_0", "YwAAAAAAAAAA", "!"} {

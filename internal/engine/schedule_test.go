@@ -52,7 +52,7 @@ func TestScheduledModelsAreTrained(t *testing.T) {
 	paused := n.model("paused", decision.LogisticRegression, "learningConfig", `{"learnMode":"scheduled"}`, "status", `"paused"`)
 	r := &retrainer{engine: n.Engine, tried: map[string]time.Time{}}
 	trainings := func() []Job {
-		l, err := n.Jobs("t1", Page{Limit: 100})
+		l, err := n.Jobs(n.ctx, "t1", Page{Limit: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

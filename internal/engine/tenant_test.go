@@ -31,7 +31,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, n.ctx, func() bool { j, err := n.Job("t1", job.ID); return err == nil && j.FinishedAt != 0 })
+	until(t, n.ctx, func() bool { j, err := n.Job(n.ctx, "t1", job.ID); return err == nil && j.FinishedAt != 0 })
 	before := n.digest()
 
 	n.tenant = "t2"
@@ -54,8 +54,8 @@ func TestTenantsAreIsolated(t *testing.T) {
 		"RestoreVersion": func() error { _, _, err := n.RestoreVersion(ctx, w, m.ID, 1); return err },
 		"Train":          func() error { _, _, err := n.Train(ctx, w, m.ID); return err },
 		"StartTraining":  func() error { _, err := n.StartTraining(ctx, w, m.ID); return err },
-		"Job":            func() error { _, err := n.Job("t2", job.ID); return err },
-		"CancelJob":      func() error { _, err := n.CancelJob("t2", job.ID); return err },
+		"Job":            func() error { _, err := n.Job(n.ctx, "t2", job.ID); return err },
+		"CancelJob":      func() error { _, err := n.CancelJob(n.ctx, "t2", job.ID); return err },
 		"RevokeKey":      func() error { _, err := n.RevokeKey(ctx, w, k.ID); return err },
 		"UpdateOutcomeType": func() error {
 			_, _, err := n.UpdateOutcomeType(ctx, w, "own", catalogue.OutcomeType{Name: "stolen"})
@@ -71,7 +71,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 	if l, err := n.Keys("t2", Page{Limit: 10}); err != nil || l.Total != 0 {
 		t.Errorf("Keys() = %+v, %v, want none", l, err)
 	}
-	if l, err := n.Jobs("t2", Page{Limit: 10}); err != nil || l.Total != 0 {
+	if l, err := n.Jobs(n.ctx, "t2", Page{Limit: 10}); err != nil || l.Total != 0 {
 		t.Errorf("Jobs() = %+v, %v, want none", l, err)
 	}
 	if l, err := n.OutcomeTypes("t2", Page{Limit: 100}); err != nil || l.Total != 16 {

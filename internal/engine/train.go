@@ -63,6 +63,9 @@ func (e *Engine) submit(ctx context.Context, w Write, id, trigger string) (*job,
 			Msg: fmt.Sprintf("training needs at least %d interactions, the tenant has %d", MinTrainingInteractions, n),
 		}
 	}
+	if err := e.trainedElsewhere(ctx, mr.tenantID, id); err != nil {
+		return nil, err
+	}
 	once := idempotency{w.IdempotencyKey, w.Fingerprint}
 	return e.jobs.startOnce(once, mr.tenantID, id, trigger, func(ctx context.Context, j *job) error { return e.train(ctx, w, mr, j) })
 }

@@ -157,7 +157,7 @@ func (n *node) ended(id string) Job {
 	var j Job
 	until(n.t, n.ctx, func() bool {
 		var err error
-		j, err = n.Job(n.tenant, id)
+		j, err = n.Job(n.ctx, n.tenant, id)
 		return err == nil && j.FinishedAt != 0
 	})
 	return j
@@ -182,15 +182,15 @@ func TestJobs(t *testing.T) {
 	if n.Stats().JobsRunning != 2 {
 		t.Errorf("JobsRunning = %d, want 2", n.Stats().JobsRunning)
 	}
-	l, err := n.Jobs("t1", Page{Limit: 1})
+	l, err := n.Jobs(n.ctx, "t1", Page{Limit: 1})
 	if err != nil || l.Total != 2 || len(l.Items) != 1 || l.Items[0].ID != second.ID || !l.HasMore {
 		t.Errorf("Jobs() = %+v, %v, want the newest first", l, err)
 	}
-	l, err = n.Jobs("t1", Page{Limit: 1, Cursor: l.Cursor})
+	l, err = n.Jobs(n.ctx, "t1", Page{Limit: 1, Cursor: l.Cursor})
 	if err != nil || len(l.Items) != 1 || l.Items[0].ID != first.ID || l.HasMore || l.Cursor != "" {
 		t.Errorf("second page of Jobs() = %+v, %v", l, err)
 	}
-	if _, err := n.CancelJob("t1", first.ID); err != nil {
+	if _, err := n.CancelJob(n.ctx, "t1", first.ID); err != nil {
 		t.Fatal(err)
 	}
 	if j := n.ended(first.ID); j.Status != JobCancelled || j.Error == nil || j.Metrics != nil {
@@ -204,10 +204,10 @@ func TestJobs(t *testing.T) {
 	if j.Status != JobSucceeded || j.Progress != 1 || j.Version != 2 || j.Metrics == nil || j.Error != nil {
 		t.Errorf("an ended job = %+v", j)
 	}
-	if again, err := n.CancelJob("t1", second.ID); err != nil || again.Status != JobSucceeded {
+	if again, err := n.CancelJob(n.ctx, "t1", second.ID); err != nil || again.Status != JobSucceeded {
 		t.Errorf("CancelJob() of one that has ended = %+v, %v", again, err)
 	}
-	_, err = n.Job("t1", "job_absent")
+	_, err = n.Job(n.ctx, "t1", "job_absent")
 	wantError(t, "Job() that does not exist", err, decision.KindNotFound, "")
 	n.train(m.ID) // the model is free for another one
 
@@ -218,7 +218,7 @@ func TestJobs(t *testing.T) {
 	_, _, err = n.Train(ctx, n.w(), m.ID)
 	wantError(t, "Train() whose request ends", err, decision.KindUnavailable, "")
 	release()
-	l, _ = n.Jobs("t1", Page{Limit: 1})
+	l, _ = n.Jobs(n.ctx, "t1", Page{Limit: 1})
 	if j := n.ended(l.Items[0].ID); j.Status != JobSucceeded {
 		t.Errorf("the job of a request that ended = %+v, want it to go on", j)
 	}
@@ -249,7 +249,7 @@ func TestARepeatedTrainingIsOne(t *testing.T) {
 	}
 	_, err = start("twice", 1)
 	wantError(t, "another training of the model", err, decision.KindConflict, "")
-	if _, err := n.CancelJob("t1", first.ID); err != nil {
+	if _, err := n.CancelJob(n.ctx, "t1", first.ID); err != nil {
 		t.Fatal(err)
 	}
 	n.ended(first.ID)

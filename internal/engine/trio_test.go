@@ -125,6 +125,63 @@ func TestALaggingNodeDoesNotDeny(t *testing.T) {
 	wantError(t, "UpdateModel() of what nobody knows", err, decision.KindNotFound, "")
 }
 
+// A job is followed, listed and cancelled at every node, and keeps the others from
+// training its model.
+func TestJobsAreKnownOnEveryNode(t *testing.T) {
+	nodes := trio(t)
+	m, other := nodes[0].model("m", decision.OnlineLearner), nodes[0].model("other", decision.OnlineLearner)
+	nodes[0].record(mixed(60)...)
+	for _, n := range nodes {
+		defer n.occupy()()
+	}
+	first, err := nodes[1].StartTraining(nodes[1].ctx, nodes[1].w(), m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := nodes[2].StartTraining(nodes[2].ctx, nodes[2].w(), other.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.CreatedAt > second.CreatedAt {
+		t.Fatalf("the clock went back from %v to %v", first.CreatedAt, second.CreatedAt)
+	}
+	for i, n := range nodes {
+		if j, err := n.Job(n.ctx, "t1", first.ID); err != nil || j.ID != first.ID || j.Status != JobQueued || j.ModelID != m.ID {
+			t.Errorf("node %d: Job() = %+v, %v", i, j, err)
+		}
+		_, err := n.Job(n.ctx, "t2", first.ID)
+		wantError(t, "Job() of another tenant", err, decision.KindNotFound, "")
+		_, err = n.Job(n.ctx, "t1", "job_absent")
+		wantError(t, "Job() that does not exist", err, decision.KindNotFound, "")
+		_, err = n.StartTraining(n.ctx, n.w(), m.ID)
+		wantError(t, "a second training of the model", err, decision.KindConflict, "")
+		all, err := n.Jobs(n.ctx, "t1", Page{Limit: 2})
+		if err != nil || all.Total != 2 || len(all.Items) != 2 || all.HasMore || all.Cursor != "" {
+			t.Fatalf("node %d: Jobs() = %+v, %v, want both", i, all, err)
+		}
+		page, err := n.Jobs(n.ctx, "t1", Page{Limit: 1})
+		if err != nil || !page.HasMore || len(page.Items) != 1 || page.Items[0].ID != all.Items[0].ID {
+			t.Errorf("node %d: the first page = %+v, %v, want %s", i, page, err, all.Items[0].ID)
+		}
+		page, err = n.Jobs(n.ctx, "t1", Page{Limit: 1, Cursor: page.Cursor})
+		if err != nil || page.HasMore || len(page.Items) != 1 || page.Items[0].ID != all.Items[1].ID {
+			t.Errorf("node %d: the second page = %+v, %v, want %s", i, page, err, all.Items[1].ID)
+		}
+	}
+	if _, err := nodes[0].CancelJob(nodes[0].ctx, "t1", first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if j := nodes[2].ended(first.ID); j.Status != JobCancelled || j.Error == nil {
+		t.Errorf("a job cancelled at another node = %+v", j)
+	}
+	nodes[2].stop()
+	_, err = nodes[0].Job(nodes[0].ctx, "t1", second.ID)
+	wantError(t, "Job() of a node that does not answer", err, decision.KindUnavailable, "")
+	if all, err := nodes[0].Jobs(nodes[0].ctx, "t1", Page{Limit: 2}); err != nil || len(all.Items) != 1 || all.Items[0].ID != first.ID {
+		t.Errorf("Jobs() of those that answer = %+v, %v, want %s", all, err, first.ID)
+	}
+}
+
 func TestReadsAreStrongOnEveryNode(t *testing.T) {
 	nodes := trio(t)
 	for i := range 20 {

@@ -21,6 +21,7 @@ type commandLine struct {
 	Events      eventsCommands      `cmd:"" help:"Show what happens to the tenant's models."`
 	Webhooks    webhooksCommands    `cmd:"" help:"Make, list and change the endpoints that events are sent to."`
 	Evaluate    evaluateCommand     `cmd:"" help:"Tell from logged decisions what a model would have earned."`
+	Warehouse   warehouseCommands   `cmd:"" help:"Say where the observations of optimizations come from: a database, files."`
 	Keys        keysCommands        `cmd:"" help:"Create, list and revoke a tenant's API keys."`
 	Tenants     tenantsCommands     `cmd:"" help:"Create, list and delete tenants (with the operator's key)."`
 	Alerts      alertsCommand       `cmd:"" help:"List what of the models needs attention."`

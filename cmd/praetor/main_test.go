@@ -68,6 +68,11 @@ func page(item string) string {
 
 const decisionLogJSON = `{"enabled":true,"samplePct":12.5,"format":"parquet","features":false,"updatedAt":"2026-03-14T06:00:00.000Z","source":"model"}`
 
+const (
+	warehouseJSON       = `{"id":"c1","provider":"postgres","config":{"host":"db"},"has_credentials":true,"created_at":"2026-04-22T10:00:00Z","meta":{}}`
+	warehouseMetricJSON = `{"id":"m1","name":"signup","kind":"reward","optimization_id":null,"sql":"SELECT 1","column_mapping":{"anonymous_id":"v","timestamp":"t"},"created_at":"2026-04-22T10:00:00Z"}`
+)
+
 func newFake(t *testing.T) *fakeEngine {
 	f := &fakeEngine{}
 	answers := map[string]struct {
@@ -122,6 +127,13 @@ func newFake(t *testing.T) *fakeEngine {
 		"POST /api/v1/experiments":                     {201, experimentJSON},
 		"PUT /api/v1/experiments/exp_1":                {200, experimentJSON},
 		"GET /api/v1/experiments/exp_1/results":        {200, resultsJSON},
+		"GET /api/v2/warehouse/connections":            {200, `{"connections":[` + warehouseJSON + `],"meta":{}}`},
+		"POST /api/v2/warehouse/connections":           {201, warehouseJSON},
+		"POST /api/v2/warehouse/connections/c1/test":   {200, `{"connection_id":"c1","ok":true,"error":null,"duration_ms":12}`},
+		"DELETE /api/v2/warehouse/connections/c1":      {200, `{"id":"c1","status":"deleted"}`},
+		"GET /api/v2/warehouse/metrics":                {200, `{"metrics":[` + warehouseMetricJSON + `],"meta":{}}`},
+		"POST /api/v2/warehouse/metrics":               {201, warehouseMetricJSON},
+		"DELETE /api/v2/warehouse/metrics/m1":          {200, `{"id":"m1","status":"deleted"}`},
 		"GET /api/v1/algorithm-models/model_2":         {200, strings.ReplaceAll(modelJSON, "model_1", "model_2")},
 		"POST /api/v1/algorithm-models/model_2/train":  {202, `{"jobId":"job_2","modelId":"model_2","status":"queued"}`},
 		"GET /api/v1/jobs/job_2":                       {200, `{"jobId":"job_2","status":"failed","error":{"code":"unprocessable","message":"all negative"}}`},
@@ -259,6 +271,19 @@ func TestCommands(t *testing.T) {
 		{"experiments pause exp_1 --json", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "PUT /api/v1/experiments/exp_1 " + tenantKey}, []string{`"id": "exp_1"`}},
 		{"experiments complete exp_1", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "PUT /api/v1/experiments/exp_1 " + tenantKey}, []string{"key          q2"}},
 		{"experiments results exp_1 --json", []string{"GET /api/v1/experiments/exp_1 " + tenantKey, "GET /api/v1/experiments/exp_1/results " + tenantKey}, []string{`"chiSquare": 20.1`}},
+		{"warehouse show", []string{"GET /api/v2/warehouse/connections " + tenantKey}, []string{"provider     postgres", "credentials  stored, sealed", `"host": "db"`}},
+		{
+			"warehouse connect postgres --config testdata/warehouse.json",
+			[]string{"POST /api/v2/warehouse/connections " + tenantKey, "POST /api/v2/warehouse/connections/c1/test " + tenantKey}, []string{"it works, in 12ms"},
+		},
+		{"warehouse test", []string{"GET /api/v2/warehouse/connections " + tenantKey, "POST /api/v2/warehouse/connections/c1/test " + tenantKey}, []string{"it works, in 12ms"}},
+		{"warehouse disconnect", []string{"GET /api/v2/warehouse/connections " + tenantKey, "DELETE /api/v2/warehouse/connections/c1 " + tenantKey}, []string{"deleted connection c1 (postgres)"}},
+		{"warehouse metrics list", []string{"GET /api/v2/warehouse/metrics " + tenantKey}, []string{"m1  signup  reward  all           2026-04-22 10:00"}},
+		{
+			"warehouse metrics create signup --sql testdata/signups.sql --map anonymous_id=visitor --map timestamp=at",
+			[]string{"POST /api/v2/warehouse/metrics " + tenantKey}, []string{"created the reward metric m1 (signup)"},
+		},
+		{"warehouse metrics delete signup", []string{"GET /api/v2/warehouse/metrics " + tenantKey, "DELETE /api/v2/warehouse/metrics/m1 " + tenantKey}, []string{"deleted the metric m1 (signup)"}},
 		{
 			"audit list --action transition", []string{"GET /api/v1/audit-logs " + tenantKey},
 			[]string{"aud_7  2026-04-22 10:00:00  alice  transition  algorithmModel  model_1  Cards", "1 of 7 entries, page 1"},

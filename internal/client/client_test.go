@@ -180,6 +180,62 @@ func TestRequests(t *testing.T) {
 			check: func(t *testing.T, got any) { equal(t, got.(ExperimentResults).Variants[0].Samples, uint64(400)) },
 		},
 		{
+			name: "create warehouse connection", answer: answer{status: 201, body: `{"id":"c1","provider":"postgres","config":{"host":"h"},"has_credentials":true,"created_at":"2026-04-22T10:00:00Z","meta":{}}`},
+			call: func(c *Client) (any, error) {
+				return c.CreateWarehouseConnection(ctx, NewWarehouseConnection{Provider: "postgres", Config: json.RawMessage(`{"host":"h"}`)})
+			},
+			method: "POST", uri: "/api/v2/warehouse/connections", body: `{"provider":"postgres","config":{"host":"h"}}`,
+			check: func(t *testing.T, got any) { equal(t, got.(WarehouseConnection).HasCredentials, true) },
+		},
+		{
+			name: "warehouse connections", answer: answer{status: 200, body: `{"connections":[{"id":"c1"}],"meta":{}}`},
+			call:   func(c *Client) (any, error) { return c.WarehouseConnections(ctx) },
+			method: "GET", uri: "/api/v2/warehouse/connections",
+			check: func(t *testing.T, got any) { equal(t, got.([]WarehouseConnection)[0].ID, "c1") },
+		},
+		{
+			name: "warehouse connection", answer: answer{status: 200, body: `{"id":"c1"}`},
+			call:   func(c *Client) (any, error) { return c.WarehouseConnection(ctx, "c1") },
+			method: "GET", uri: "/api/v2/warehouse/connections/c1",
+			check: func(t *testing.T, got any) { equal(t, got.(WarehouseConnection).ID, "c1") },
+		},
+		{
+			name: "test warehouse connection", answer: answer{status: 200, body: `{"ok":false,"error":{"code":"conflict","reason":"warehouse_query","message":"m"},"duration_ms":3}`},
+			call:   func(c *Client) (any, error) { return c.TestWarehouseConnection(ctx, "c1") },
+			method: "POST", uri: "/api/v2/warehouse/connections/c1/test",
+			check: func(t *testing.T, got any) { equal(t, got.(ConnectionTest).Error.Reason, "warehouse_query") },
+		},
+		{
+			name: "delete warehouse connection", answer: answer{status: 200, body: `{"id":"c1","status":"deleted"}`},
+			call:   func(c *Client) (any, error) { return nil, c.DeleteWarehouseConnection(ctx, "c1") },
+			method: "DELETE", uri: "/api/v2/warehouse/connections/c1",
+		},
+		{
+			name: "create warehouse metric", answer: answer{status: 201, body: `{"id":"m1","kind":"reward"}`},
+			call: func(c *Client) (any, error) {
+				return c.CreateWarehouseMetric(ctx, WarehouseMetric{Name: "signup", SQL: "SELECT 1", ColumnMapping: ColumnMapping{AnonymousID: "v", Timestamp: "t"}})
+			},
+			method: "POST", uri: "/api/v2/warehouse/metrics", body: `{"name":"signup","sql":"SELECT 1","column_mapping":{"anonymous_id":"v","timestamp":"t"}}`,
+			check: func(t *testing.T, got any) { equal(t, got.(WarehouseMetric).Kind, "reward") },
+		},
+		{
+			name: "warehouse metrics", answer: answer{status: 200, body: `{"metrics":[{"id":"m1"}],"meta":{}}`},
+			call:   func(c *Client) (any, error) { return c.WarehouseMetrics(ctx) },
+			method: "GET", uri: "/api/v2/warehouse/metrics",
+			check: func(t *testing.T, got any) { equal(t, got.([]WarehouseMetric)[0].ID, "m1") },
+		},
+		{
+			name: "warehouse metric", answer: answer{status: 200, body: `{"id":"m1"}`},
+			call:   func(c *Client) (any, error) { return c.WarehouseMetric(ctx, "m1") },
+			method: "GET", uri: "/api/v2/warehouse/metrics/m1",
+			check: func(t *testing.T, got any) { equal(t, got.(WarehouseMetric).ID, "m1") },
+		},
+		{
+			name: "delete warehouse metric", answer: answer{status: 200, body: `{"id":"m1","status":"deleted"}`},
+			call:   func(c *Client) (any, error) { return nil, c.DeleteWarehouseMetric(ctx, "m1") },
+			method: "DELETE", uri: "/api/v2/warehouse/metrics/m1",
+		},
+		{
 			name: "create key", answer: answer{status: 201, body: `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","key":"prk_abc","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`},
 			call:   func(c *Client) (any, error) { return c.CreateKey(ctx, NewKey{Name: "ci", Role: "editor"}) },
 			method: "POST", uri: "/api/v1/api-keys", body: `{"name":"ci","role":"editor"}`,

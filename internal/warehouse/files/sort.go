@@ -30,6 +30,7 @@ type sorter[E any] struct {
 	temp   string
 	arena  []byte
 	events []entry[E]
+	order  []uint32 // places in events, sorted
 	file   *os.File // nil as long as memory was enough
 	runs   []run
 	size   int64 // of the file
@@ -43,6 +44,9 @@ type entry[E any] struct {
 
 type run struct{ from, to int64 }
 
+// perEvent is about what an event takes in memory beside itself.
+const perEvent = 8 + 5 + 4
+
 func newSorter[E any](c codec[E], most int, temp string) *sorter[E] {
 	return &sorter[E]{codec: c, most: min(most, 1<<30), temp: temp}
 }
@@ -50,7 +54,7 @@ func newSorter[E any](c codec[E], most int, temp string) *sorter[E] {
 func (s *sorter[E]) add(visitor []byte, event E) error {
 	s.events = append(s.events, entry[E]{uint32(len(s.arena)), uint32(len(visitor)), event})
 	s.arena = append(s.arena, visitor...)
-	if len(s.arena)+len(s.events)*(s.codec.size+16) < s.most {
+	if len(s.arena)+len(s.events)*(s.codec.size+perEvent) < s.most {
 		return nil
 	}
 	return s.spill()
@@ -58,9 +62,19 @@ func (s *sorter[E]) add(visitor []byte, event E) error {
 
 func (s *sorter[E]) visitor(e *entry[E]) []byte { return s.arena[e.offset : e.offset+e.length] }
 
-func (s *sorter[E]) order() {
-	slices.SortFunc(s.events, func(a, b entry[E]) int {
-		return cmp.Or(bytes.Compare(s.visitor(&a), s.visitor(&b)), s.codec.compare(&a.event, &b.event))
+// arrange sorts what is in memory. It sorts places: to compare events by value would
+// take memory for each comparison.
+func (s *sorter[E]) arrange() {
+	s.order = slices.Grow(s.order[:0], len(s.events))
+	for i := range s.events {
+		s.order = append(s.order, uint32(i))
+	}
+	slices.SortFunc(s.order, func(i, j uint32) int {
+		a, b := &s.events[i], &s.events[j]
+		if c := bytes.Compare(s.visitor(a), s.visitor(b)); c != 0 {
+			return c
+		}
+		return s.codec.compare(&a.event, &b.event)
 	})
 }
 
@@ -74,11 +88,11 @@ func (s *sorter[E]) spill() (err error) {
 			return err
 		}
 	}
-	s.order()
+	s.arrange()
 	w := bufio.NewWriterSize(s.file, 256<<10)
 	from := s.size
 	var b []byte
-	for i := range s.events {
+	for _, i := range s.order {
 		e := &s.events[i]
 		b = binary.AppendUvarint(b[:0], uint64(e.length))
 		b = append(b, s.visitor(e)...)
@@ -103,7 +117,7 @@ func (s *sorter[E]) close() error {
 // sort returns the events in their order; close what it returns.
 func (s *sorter[E]) sort() (*sorted[E], error) {
 	if s.file == nil {
-		s.order()
+		s.arrange()
 		return &sorted[E]{sorter: s}, nil
 	}
 	if err := s.spill(); err != nil {
@@ -138,10 +152,10 @@ func (s *sorted[E]) close() { _ = s.sorter.close() }
 // Next gives the next event.
 func (s *sorted[E]) Next() (visitor string, event E, ok bool, err error) {
 	if s.sorter.file == nil {
-		if s.at == len(s.sorter.events) {
+		if s.at == len(s.sorter.order) {
 			return "", event, false, nil
 		}
-		e := &s.sorter.events[s.at]
+		e := &s.sorter.events[s.sorter.order[s.at]]
 		s.at++
 		return s.own(s.sorter.visitor(e)), e.event, true, nil
 	}
@@ -209,7 +223,10 @@ func (m *merge[E]) Push(x any)    { m.heads = append(m.heads, x.(*head[E])) }
 
 func (m *merge[E]) Less(i, j int) bool {
 	a, b := m.heads[i], m.heads[j]
-	return cmp.Or(bytes.Compare(a.visitor, b.visitor), m.compare(&a.event, &b.event)) < 0
+	if c := bytes.Compare(a.visitor, b.visitor); c != 0 {
+		return c < 0
+	}
+	return m.compare(&a.event, &b.event) < 0
 }
 
 func (m *merge[E]) Pop() any {

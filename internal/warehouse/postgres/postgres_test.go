@@ -426,6 +426,50 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// The queries of the documentation, in its own words.
+func TestQueriesOfTheDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/warehouse.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var queries []string
+	l := newLab(t)
+	for _, part := range strings.Split(string(page), "```sql\n")[1:] {
+		text, _, _ := strings.Cut(part, "```")
+		switch {
+		case strings.HasPrefix(text, "SELECT"):
+			queries = append(queries, text)
+		case strings.HasPrefix(text, "CREATE"):
+			l.server.Exec(t, `DROP TABLE IF EXISTS shown, orders`, `DROP ROLE IF EXISTS praetor`)
+			l.server.Exec(t, strings.Split(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), ";")), ";")...)
+		}
+	}
+	if len(queries) != 2 {
+		t.Fatalf("got %d queries, want two", len(queries))
+	}
+	l.server.Exec(t, `INSERT INTO shown VALUES ('u', '`+optimizationID+`', '2026-03-02 10:00+00', 'a', true, 'mobile', false), ('w', gen_random_uuid(), '2026-03-02 10:00+00', 'b', true, NULL, true)`,
+		`INSERT INTO orders VALUES (1, 'u', '2026-03-02 11:00+00', 12.50, 'paid'), (2, 'u', '2026-03-02 12:00+00', 99, 'open')`)
+	l.config.User, l.pass = "praetor", "choose-another-one"
+	l.rows = []warehouse.Metric{
+		{Name: "shown", Kind: warehouse.KindExposures, SQL: queries[0], Mapping: warehouse.Mapping{
+			AnonymousID: "visitor", Timestamp: "at", IsHoldout: "held", DesignFactors: map[string]string{"v": "headline"}}},
+		{Name: "signup", Kind: warehouse.KindReward, SQL: queries[1], Mapping: warehouse.Mapping{AnonymousID: "visitor", Timestamp: "paid_at", Value: "total", IdempotencyKey: "key"}},
+	}
+	r := testRequest(t)
+	r.Rules.Numeric = true
+	s := New(l.config, l.pass, l.rows, l.opts)
+	if err := s.Test(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	table, err := s.Observations(context.Background(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(table.Observed()), "[{0 0 1 12.5 156.25}]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestCheckSQL(t *testing.T) {
 	for sql, ok := range map[string]bool{
 		"SELECT 1": true, "  (select 1)": true, "WITH a AS (SELECT 1) SELECT * FROM a": true, "SELECT @start_date, @optimization_id, '@x', \"@y\" -- @z": true,

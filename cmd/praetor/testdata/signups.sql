@@ -1,0 +1,1 @@
+SELECT visitor, at FROM signups WHERE at >= @start_date

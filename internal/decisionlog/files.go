@@ -176,9 +176,7 @@ func (f *files) finish(key stream, g *growing) {
 	if g.file == nil {
 		return
 	}
-	f.finishing.Add(1)
-	go func() {
-		defer f.finishing.Done()
+	f.finishing.Go(func() {
 		f.finisher.Lock()
 		defer f.finisher.Unlock()
 		err := errors.Join(g.file.Sync(), g.file.Close())
@@ -195,7 +193,7 @@ func (f *files) finish(key stream, g *growing) {
 		}
 		f.mu.Unlock()
 		f.shed()
-	}()
+	})
 }
 
 // completeOne makes a complete file of one that grew.
@@ -302,19 +300,32 @@ func (f *files) stats() Stats {
 	return s
 }
 
-// recover completes the files that were left open and lists the complete ones.
+// recover lists the complete files and completes those that were left open, these
+// later: making Parquet files takes its time, and the node is to start.
 func (f *files) recover() error {
 	open, err := f.list()
 	if err != nil {
 		return err
 	}
-	for _, path := range open {
-		if err := f.recoverOne(path); err != nil {
-			f.options.Log.Warn().Err(err).Str("file", path).Msg("a file of decisions that was left open cannot be completed; it stays as it is")
+	f.sort()
+	f.finishing.Go(func() {
+		f.finisher.Lock()
+		defer f.finisher.Unlock()
+		for _, path := range open {
+			if err := f.recoverOne(path); err != nil {
+				f.options.Log.Warn().Err(err).Str("file", path).Msg("a file of decisions that was left open cannot be completed; it stays as it is")
+			}
 		}
-	}
-	slices.SortFunc(f.complete, func(a, b completeFile) int { return cmp.Compare(order(a.path), order(b.path)) })
+		f.sort()
+	})
 	return nil
+}
+
+// sort brings the complete files into the order of their making.
+func (f *files) sort() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	slices.SortFunc(f.complete, func(a, b completeFile) int { return cmp.Compare(order(a.path), order(b.path)) })
 }
 
 // order is what a file's name is sorted by: its time, then its number.

@@ -244,7 +244,7 @@ func medianAnswer(addr string, requests [][]byte) (*BareAnswer, error) {
 
 // bareHeaders are the headers that a bare server gives; an engine's answer with
 // others could not be compared with it.
-var bareHeaders = []string{"Content-Length", "Content-Type", "Date", "Server", "X-Request-Id"}
+var bareHeaders = []string{"Content-Length", "Content-Type", "Date", "Server", "X-Applied-Index", "X-Request-Id"}
 
 // answerTo sends a prepared request and takes the answer apart.
 func answerTo(addr string, request []byte) (*BareAnswer, error) {
@@ -267,7 +267,7 @@ func answerTo(addr string, request []byte) (*BareAnswer, error) {
 	}
 	return &BareAnswer{
 		Server: res.header.Get("Server"), ContentType: res.header.Get("Content-Type"),
-		RequestID: res.header.Get("X-Request-Id"), Body: res.body,
+		RequestID: res.header.Get("X-Request-Id"), AppliedIndex: res.header.Get("X-Applied-Index"), Body: res.body,
 	}, nil
 }
 

@@ -206,7 +206,9 @@ type BareAnswer struct {
 	Server      string `json:"server"`
 	ContentType string `json:"contentType"`
 	RequestID   string `json:"requestId"`
-	Body        string `json:"body"`
+	// AppliedIndex is of an answer to a write; empty: none.
+	AppliedIndex string `json:"appliedIndex,omitempty"`
+	Body         string `json:"body"`
 }
 
 // ServeBare is a child's part: fasthttp and nothing else, with the answer that
@@ -237,11 +239,15 @@ func ServeBare(ctx context.Context, in io.Reader, out io.Writer) error {
 
 func bareServer(a *BareAnswer) *fasthttp.Server {
 	name, contentType, id, body := []byte("X-Request-Id"), a.ContentType, []byte(a.RequestID), []byte(a.Body)
+	indexName, index := []byte("X-Applied-Index"), []byte(a.AppliedIndex)
 	return &fasthttp.Server{
 		Name: a.Server, NoDefaultContentType: true, CloseOnShutdown: true,
 		Handler: func(ctx *fasthttp.RequestCtx) {
 			ctx.Response.Header.SetContentType(contentType)
 			ctx.Response.Header.SetCanonical(name, id)
+			if len(index) > 0 {
+				ctx.Response.Header.SetCanonical(indexName, index)
+			}
 			ctx.Response.SetBody(body)
 		},
 	}

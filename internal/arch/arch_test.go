@@ -64,7 +64,7 @@ var may = map[string][]string{
 	"internal/app":      {"cluster", "httpapi", "internal/decision", "internal/endpoint", "internal/engine", "internal/mlclient", "internal/vault"},
 	"cmd/praetor":       {"cluster", "snapshot", "internal/app", "internal/client", "internal/decision", "internal/demo", "internal/engine", "internal/evaluate", "internal/evaluate/logged"},
 	"internal/arch":     {},
-	"bench":             {"bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/client", "internal/decision", "internal/engine", "internal/simulator", "snapshot"},
+	"bench":             {"bench/nodes", "bench/rawraft", "cluster", "httpapi", "internal/app", "internal/attribution", "internal/client", "internal/decision", "internal/engine", "internal/factorial", "internal/factorial/posterior", "internal/optimization", "internal/simulator", "snapshot"},
 	// What looks at nodes from outside knows nothing of what is in them.
 	"bench/nodes":   {},
 	"bench/chaos":   {"bench/nodes"},

@@ -54,13 +54,16 @@ func (e *Error) Error() string {
 // key tells which.
 const codeIndeterminate = "INDETERMINATE"
 
+// codeUnavailableV2 is what the second version of the API calls it.
+const codeUnavailableV2 = "unavailable"
+
 // temporary reports whether the server invites to repeat the call.
 func (e *Error) temporary() bool {
 	switch e.Status {
 	case http.StatusServiceUnavailable:
 		return e.RetryAfter > 0
 	case http.StatusGatewayTimeout:
-		return e.Code == codeIndeterminate
+		return e.Code == codeIndeterminate || e.Code == codeUnavailableV2
 	}
 	return false
 }

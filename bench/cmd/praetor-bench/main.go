@@ -38,6 +38,8 @@ type commandLine struct {
 	Score       scoreCommand       `cmd:"" help:"Scores a second, against a bare HTTP server that answers a constant."`
 	Decisions   decisionsCommand   `cmd:"" help:"Scores a second of a model whose decisions are all logged, against one whose are not."`
 	Monitoring  monitoringCommand  `cmd:"" help:"Scores a second of a node that monitors what it serves, against one that does not."`
+	Serve       serveCommand       `cmd:"" help:"Variants served a second with their exposures on disk, against a bare HTTP server that answers a constant."`
+	Factorial   factorialCommand   `cmd:"" help:"Observations of an optimization recorded one by one, and trainings from them."`
 	Crash       crashCommand       `cmd:"" help:"Kill the node during a load, restart it and count; fails on any difference."`
 	All         allCommand         `cmd:"" help:"All of these in turn."`
 	Learners    learnersCommand    `cmd:"" help:"The learners beside the libraries that specialists would use; make learners has what it needs."`
@@ -161,6 +163,23 @@ type monitoringCommand struct{ common }
 // Run measures.
 func (c *monitoringCommand) Run(ctx context.Context, s streams) error {
 	return c.measure(s, func(o *bench.Options) (*bench.Report, error) { return o.Monitoring(ctx) })
+}
+
+type serveCommand struct{ common }
+
+// Run measures.
+func (c *serveCommand) Run(ctx context.Context, s streams) error {
+	return c.measure(s, func(o *bench.Options) (*bench.Report, error) { return o.Serve(ctx) })
+}
+
+type factorialCommand struct {
+	common
+	bench.FactorialPlan `embed:""`
+}
+
+// Run measures.
+func (c *factorialCommand) Run(ctx context.Context, s streams) error {
+	return c.measure(s, func(o *bench.Options) (*bench.Report, error) { return o.Factorial(ctx, c.FactorialPlan) })
 }
 
 type crashCommand struct {

@@ -29,6 +29,8 @@ type commandLine struct {
 	Cluster     clusterCommands     `cmd:"" help:"Show and change the cluster's members (with the operator's key); make their certificates."`
 	Snapshot    snapshotCommands    `cmd:"" help:"Inspect and verify snapshots; replay a log."`
 	Version     versionCommand      `cmd:"" help:"Print the version."`
+
+	Optimizations optimizationsCommands `cmd:"" help:"Create, list, serve, train and judge factorial optimizations (/api/v2)."`
 }
 
 // environment is what a command has around it.

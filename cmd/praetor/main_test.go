@@ -62,6 +62,16 @@ const eventStream = "retry: 1\n: heartbeat\nid: evt_0\n\nid: evt_3\nevent: reset
 
 const keyJSON = `{"id":"key_1","name":"ci","role":"editor","prefix":"prk_ab","createdAt":"2026-01-20T10:00:00.000Z","expiresAt":null}`
 
+const optimizationJSON = `{"id":"o1","name":"page","status":"live","model_type":"cmab","training_data_config":{"design_factors":[{"name":"badge","dtype":"bool","levels":[false,true]}],
+	"context_factors":[{"name":"returning","dtype":"bool","levels":[false,true]}],"reward":{"name":"signup","type":"bool"},"attribution":{"type":"last_touch","conversion_window_hours":24}},
+	"holdout_percentage":10,"excluded_combinations":[],"auto_train":null,"public_serve":false,"model_id":"m1","model_status":"trained",
+	"summary":{"variants_count":2,"lift":30.04,"confidence":0.9996,"exposures":11000},"created_at":"2026-01-20T10:00:00Z","updated_at":"2026-01-20T10:00:00Z","meta":{"request_id":"r","organization_id":"acme"}}`
+
+const optimizationResultsJSON = `{"optimization_id":"o1","model_id":"m1","model_status":"trained","variants":[
+	{"number":1,"variant":{"badge":false},"exposures":1000,"conversions":200,"rate":0.2,"weight":0.1,"prob_best":0.11,"expected_reward_mean":0.2,"expected_reward_lo":0.19,"expected_reward_hi":0.21},
+	{"number":2,"variant":{"badge":true},"exposures":0,"conversions":0,"rate":null,"weight":0.8,"prob_best":0.89,"expected_reward_mean":null,"expected_reward_lo":null,"expected_reward_hi":null}],
+	"factor_importance":{"badge":1},"measured_lift":{"lift_percent":30,"se":8.5,"ci_lower":13.3,"ci_upper":46.7,"p_value":0.0004,"holdout_users":1000,"treated_users":10000},"immature_exposures":7,"meta":{"request_id":"r","organization_id":"acme"}}`
+
 func page(item string) string {
 	return fmt.Sprintf(`{"data":[%s],"pagination":{"total":1,"hasMore":false,"limit":100,"cursor":null}}`, item)
 }
@@ -102,6 +112,13 @@ func newFake(t *testing.T) *fakeEngine {
 		"GET /api/v1/families/cards/decision-log":              {200, `{"enabled":false,"samplePct":100,"format":"ndjson","features":true,"updatedAt":null,"source":"default"}`},
 		"GET /api/v1/alerts":                                   {200, page(alertJSON)},
 		"POST /api/v1/algorithm-models/import":                 {201, modelJSON},
+		"POST /api/v2/optimizations":                           {201, optimizationJSON},
+		"GET /api/v2/optimizations":                            {200, `{"optimizations":[` + optimizationJSON + `],"total":1}`},
+		"GET /api/v2/optimizations/o1":                         {200, optimizationJSON},
+		"PATCH /api/v2/optimizations/o1":                       {200, strings.Replace(optimizationJSON, "live", "completed", 1)},
+		"POST /api/v2/optimizations/o1/serve":                  {200, `{"optimization_id":"o1","model_id":"m1","variant":{"badge":true},"variant_number":2,"is_holdout":false,"propensity":0.8125}`},
+		"GET /api/v2/optimizations/o1/results":                 {200, optimizationResultsJSON},
+		"POST /api/v2/models/m1/train":                         {200, `{"model_id":"m1","status":"trained","in_sample_metrics":{"historic_reward":0.24,"expected_reward":{"mean":0.31,"ci_lower":0.27,"ci_upper":0.35}}}`},
 		"POST /api/v1/models/model_1/registry": {200, `{"modelId":"model_1","previousStatus":"challenger","newStatus":"champion","demotedChampionId":"model_0",
 			"rollbackGuardBreaches":[{"signal":"auc","value":0.1,"threshold":0.05}]}`},
 		"POST /api/v1/algorithm-models/model_1/upgrade": {201, `{"upgraded":` + strings.ReplaceAll(modelJSON, "bayesian", "logistic_regression") + `,"experiment":null}`},
@@ -298,6 +315,23 @@ func TestCommands(t *testing.T) {
 			"models upgrade model_2 --experiment", []string{"GET /api/v1/algorithm-models/model_2 " + tenantKey, "POST /api/v1/algorithm-models/model_2/upgrade " + tenantKey},
 			[]string{"logistic_regression", "experiment   q2, a draft"},
 		},
+		{"optimizations create testdata/optimization.json", []string{"POST /api/v2/optimizations " + tenantKey}, []string{"created optimization o1 (page) with the model m1"}},
+		{"optimizations list", []string{"GET /api/v2/optimizations " + tenantKey}, []string{"o1  page  cmab  live    trained  11000      +30.0 %  0.9996"}},
+		{
+			"optimizations serve page v-1 --context returning=true",
+			[]string{"GET /api/v2/optimizations/page " + tenantKey, "GET /api/v2/optimizations " + tenantKey, "POST /api/v2/optimizations/o1/serve " + tenantKey},
+			[]string{"variant 2 with propensity 0.8125: badge=true"},
+		},
+		{
+			"optimizations train o1 --bias badge=0.1", []string{"GET /api/v2/optimizations/o1 " + tenantKey, "POST /api/v2/models/m1/train " + tenantKey},
+			[]string{"model m1 is trained: historic reward 0.2400, expected 0.3100 (0.2700–0.3500)"},
+		},
+		{
+			"optimizations results o1", []string{"GET /api/v2/optimizations/o1 " + tenantKey, "GET /api/v2/optimizations/o1/results " + tenantKey},
+			[]string{"2       badge=true   0          0            –       0.8000  –", "1       badge=false  1000       200          0.2000  0.1000  0.2000 (0.1900–0.2100)", "lift         +30.0 % (+13.3 % to +46.7 %), p 0.0004; 10000 treated visitors, 1000 held out", "immature     7 exposures"},
+		},
+		{"optimizations results o1 --json", []string{"GET /api/v2/optimizations/o1 " + tenantKey, "GET /api/v2/optimizations/o1/results " + tenantKey}, []string{`"treated_users": 10000`}},
+		{"optimizations status o1 completed", []string{"GET /api/v2/optimizations/o1 " + tenantKey, "PATCH /api/v2/optimizations/o1 " + tenantKey}, []string{"page is completed"}},
 		{"audit verify", []string{"GET /api/v1/audit-logs/verify " + tenantKey}, []string{"intact: 7 entries"}},
 		{"audit export --format csv", []string{"GET /api/v1/audit-logs/export " + tenantKey}, []string{`{"id":"aud_1"}`}},
 		{"models import testdata/model.json --model-key cards", []string{"POST /api/v1/algorithm-models/import " + tenantKey}, []string{"key          cards"}},

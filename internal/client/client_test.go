@@ -144,6 +144,118 @@ func TestRequests(t *testing.T) {
 			method: "DELETE", uri: "/api/v1/webhooks/wh_1",
 		},
 		{
+			name: "create optimization", answer: answer{status: 201, body: `{"id":"o1","model_id":"m1","summary":null,"training_data_config":{"reward":{"name":"signup"}},"meta":{"request_id":"r"}}`},
+			call: func(c *Client) (any, error) {
+				return c.CreateOptimization(ctx, NewOptimization{Name: "n", ModelType: "mab", TrainingDataConfig: TrainingDataConfig{
+					DesignFactors: []Factor{{"badge", "bool", []any{false, true}}}, Reward: RewardConfig{"signup", "bool"}, Attribution: AttributionConfig{"last_touch", 24}}})
+			},
+			method: "POST", uri: "/api/v2/optimizations",
+			body: `{"name":"n","model_type":"mab","training_data_config":{"design_factors":[{"name":"badge","dtype":"bool","levels":[false,true]}],
+				"reward":{"name":"signup","type":"bool"},"attribution":{"type":"last_touch","conversion_window_hours":24}},"holdout_percentage":0}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Optimization).TrainingDataConfig.Reward.Name, "signup") },
+		},
+		{
+			name: "optimizations", answer: answer{status: 200, body: `{"optimizations":[{"id":"o1"}],"total":3}`},
+			call: func(c *Client) (any, error) {
+				return c.Optimizations(ctx, OptimizationsQuery{Limit: 1, Offset: 2, OrderBy: "lift", IncludeArchived: true})
+			},
+			method: "GET", uri: "/api/v2/optimizations?include_archived=true&limit=1&offset=2&order_by=lift",
+			check: func(t *testing.T, got any) { equal(t, got.(OptimizationList).Total, 3) },
+		},
+		{
+			name: "update optimization", answer: answer{status: 200, body: `{"id":"o1","status":"completed"}`},
+			call: func(c *Client) (any, error) {
+				status := "completed"
+				return c.UpdateOptimization(ctx, "o1", OptimizationPatch{Status: &status})
+			},
+			method: "PATCH", uri: "/api/v2/optimizations/o1", body: `{"status":"completed"}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Optimization).Status, "completed") },
+		},
+		{
+			name: "serve", answer: answer{status: 200, body: `{"variant":{"badge":true},"variant_number":2,"propensity":0.5}`},
+			call: func(c *Client) (any, error) {
+				return c.Serve(ctx, "o1", ServeRequest{AnonymousID: "v", Context: map[string]any{"device": "mobile"}, DryRun: true})
+			},
+			method: "POST", uri: "/api/v2/optimizations/o1/serve", body: `{"anonymous_id":"v","context":{"device":"mobile"},"dry_run":true}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Served).VariantNumber, 2) },
+		},
+		{
+			name: "best variant", answer: answer{status: 200, body: `{"variant_number":2}`},
+			call:   func(c *Client) (any, error) { return c.BestVariant(ctx, "o1", ServeRequest{AnonymousID: "v"}) },
+			method: "POST", uri: "/api/v2/optimizations/best-variant", body: `{"optimization_id":"o1","anonymous_id":"v"}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Served).VariantNumber, 2) },
+		},
+		{
+			name: "exposures", answer: answer{status: 207, body: `{"accepted":1,"duplicates":0,"rejected":[{"index":1,"code":"forbidden","message":"m"}]}`},
+			call: func(c *Client) (any, error) {
+				return c.RecordExposures(ctx, []Exposure{{AnonymousID: "v", OptimizationID: "o1", Variant: Combination{"badge": true}, IdempotencyKey: "k"}})
+			},
+			method: "POST", uri: "/api/v2/ingest/exposures", body: `{"events":[{"anonymous_id":"v","optimization_id":"o1","variant":{"badge":true},"idempotency_key":"k"}]}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Ingested).Rejected[0].Code, "forbidden") },
+		},
+		{
+			name: "rewards", answer: answer{status: 200, body: `{"accepted":1}`},
+			call: func(c *Client) (any, error) {
+				return c.RecordRewards(ctx, []Reward{{AnonymousID: "v", Name: "signup"}})
+			},
+			method: "POST", uri: "/api/v2/ingest/rewards", body: `{"events":[{"anonymous_id":"v","name":"signup"}]}`,
+			check: func(t *testing.T, got any) { equal(t, got.(Ingested).Accepted, 1) },
+		},
+		{
+			name: "models of optimizations", answer: answer{status: 200, body: `{"models":[{"id":"m1","status":"trained"}]}`},
+			call:   func(c *Client) (any, error) { return c.OptimizationModels(ctx) },
+			method: "GET", uri: "/api/v2/models",
+			check: func(t *testing.T, got any) { equal(t, got.([]OptimizationModel)[0].Status, "trained") },
+		},
+		{
+			name: "train a model of an optimization", answer: answer{status: 200, body: `{"in_sample_metrics":{"historic_reward":0.24,"expected_reward":{"mean":0.31}}}`},
+			call: func(c *Client) (any, error) {
+				return c.TrainOptimizationModel(ctx, "m1", map[string]float64{"badge": 0.1})
+			},
+			method: "POST", uri: "/api/v2/models/m1/train", body: `{"bias":{"badge":0.1}}`,
+			check: func(t *testing.T, got any) { equal(t, got.(TrainedModel).InSampleMetrics.ExpectedReward.Mean, 0.31) },
+		},
+		{
+			name: "train it without a bias", answer: answer{status: 200, body: `{"status":"trained"}`},
+			call:   func(c *Client) (any, error) { return c.TrainOptimizationModel(ctx, "m1", nil) },
+			method: "POST", uri: "/api/v2/models/m1/train",
+		},
+		{
+			name: "its state", answer: answer{status: 200, body: `{"variants":[{"number":1,"expected_reward":null}]}`},
+			call:   func(c *Client) (any, error) { return c.OptimizationModelState(ctx, "m1") },
+			method: "GET", uri: "/api/v2/models/m1/state",
+			check: func(t *testing.T, got any) { equal(t, got.(OptimizationModelState).Variants[0].Number, 1) },
+		},
+		{
+			name: "the model", answer: answer{status: 200, body: `{"id":"m1","optimization_id":"o1"}`},
+			call:   func(c *Client) (any, error) { return c.OptimizationModel(ctx, "m1") },
+			method: "GET", uri: "/api/v2/models/m1",
+			check: func(t *testing.T, got any) { equal(t, got.(OptimizationModel).OptimizationID, "o1") },
+		},
+		{
+			name: "delete it", answer: answer{status: 200, body: `{"id":"m1","status":"archived"}`},
+			call:   func(c *Client) (any, error) { return nil, c.DeleteOptimizationModel(ctx, "m1") },
+			method: "DELETE", uri: "/api/v2/models/m1",
+		},
+		{
+			name: "a new one", answer: answer{status: 201, body: `{"id":"m2"}`},
+			call:   func(c *Client) (any, error) { return c.CreateOptimizationModel(ctx, "o1") },
+			method: "POST", uri: "/api/v2/optimizations/o1/models",
+			check: func(t *testing.T, got any) { equal(t, got.(OptimizationModel).ID, "m2") },
+		},
+		{
+			name: "results of an optimization", answer: answer{status: 200, body: `{"variants":[{"number":1,"rate":null}],"measured_lift":{"lift_percent":30}}`},
+			call:   func(c *Client) (any, error) { return c.OptimizationResults(ctx, "o1") },
+			method: "GET", uri: "/api/v2/optimizations/o1/results",
+			check: func(t *testing.T, got any) { equal(t, *got.(OptimizationResults).Lift.Percent, 30.0) },
+		},
+		{
+			name: "the optimization", answer: answer{status: 200, body: `{"id":"o1"}`},
+			call:   func(c *Client) (any, error) { return c.Optimization(ctx, "o1") },
+			method: "GET", uri: "/api/v2/optimizations/o1",
+			check: func(t *testing.T, got any) { equal(t, got.(Optimization).ID, "o1") },
+		},
+		{
 			name: "create experiment", answer: answer{status: 201, body: `{"id":"exp_1","status":"draft","trafficSplit":{"championPct":66.67}}`},
 			call: func(c *Client) (any, error) {
 				key, champion := "q2", "model_1"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/praetor-engine/praetor/cluster"
 	"github.com/praetor-engine/praetor/internal/command"
@@ -23,6 +24,8 @@ type exposures struct {
 	mu     sync.Mutex
 	group  *exposureGroup // what grows; nil: nothing
 	closed bool
+
+	served, groups atomic.Uint64 // exposures recorded, and the commands that they shared
 }
 
 // exposureGroup is the exposures of one command.
@@ -110,6 +113,10 @@ func (x *exposures) write(ctx context.Context, g *exposureGroup) {
 	g.index, g.err = result.Index, err
 	if r, ok := result.Value.(*reply); err == nil && ok {
 		g.err = r.err
+	}
+	if g.err == nil {
+		x.served.Add(uint64(g.count))
+		x.groups.Add(1)
 	}
 	close(g.done)
 }

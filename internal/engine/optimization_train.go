@@ -93,7 +93,7 @@ func (t *optimizationTraining) run(ctx context.Context, j *job) error {
 
 // learn does the work: nothing of it is known to anyone until it is done.
 func (t *optimizationTraining) learn(ctx context.Context, begun *begunTraining) (*command.InstallOptimizationTraining, error) {
-	table, seen, err := t.observations(ctx, begun)
+	table, seen, source, err := t.observations(ctx, begun)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (t *optimizationTraining) learn(ctx context.Context, begun *begunTraining) 
 	lift := factorial.MeasureLift(arms.Treated, arms.Holdout, plan.Rules.Numeric)
 	summary := optimization.Summary{
 		VariantsCount: len(plan.Space.Allowed()), Exposures: trained.Exposures(), Seen: seen,
-		Historic: trained.HistoricReward(), Expected: trained.ExpectedReward(), Bias: t.bias, Confidence: optimization.Confidence(&lift),
+		Historic: trained.HistoricReward(), Expected: trained.ExpectedReward(), Bias: t.bias, Confidence: optimization.Confidence(&lift), Source: source,
 	}
 	if lift.Known {
 		summary.Lift = &lift.Percent
@@ -119,8 +119,9 @@ func (t *optimizationTraining) learn(ctx context.Context, begun *begunTraining) 
 }
 
 // observations returns what there is to learn from: what the engine observed as of
-// the mark, or what the tenant's warehouse has. seen is of the engine in any case.
-func (t *optimizationTraining) observations(ctx context.Context, begun *begunTraining) (table *attribution.Table, seen uint64, err error) {
+// the mark, or what the tenant's warehouse has, which is the source then. seen is of
+// the engine in any case.
+func (t *optimizationTraining) observations(ctx context.Context, begun *begunTraining) (table *attribution.Table, seen uint64, from string, err error) {
 	select {
 	case o := <-begun.observed:
 		table, seen, err = o.Table, o.Seen, o.Err
@@ -128,14 +129,14 @@ func (t *optimizationTraining) observations(ctx context.Context, begun *begunTra
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, "", err
 	}
 	source, ok, err := t.engine.warehouseSource(t.rt.tenantID)
 	if err != nil || !ok {
-		return table, seen, err
+		return table, seen, "", err
 	}
 	table, err = source.Observations(ctx, warehouseRequest(t.rt, time.Now().UnixMilli()))
-	return table, seen, errors.Join(err, source.Close())
+	return table, seen, sourceWarehouse, errors.Join(err, source.Close())
 }
 
 func errNoObservations(table *attribution.Table) error {
@@ -145,6 +146,9 @@ func errNoObservations(table *attribution.Table) error {
 	}
 	return &decision.Error{Kind: decision.KindConflict, Reason: "no_observations", Msg: message}
 }
+
+// sourceWarehouse names the source of observations that are not the engine's own.
+const sourceWarehouse = "warehouse"
 
 // endTimeout bounds the telling that a training came to nothing. Nobody waits for it.
 const endTimeout = 10 * time.Second
@@ -245,8 +249,10 @@ func (r *optimizationTrainer) due(rt *optimizationRuntime, d *OptimizationDetail
 		since, at = since-min(since, s.Seen), s.At
 	}
 	age := time.Duration(decision.TimeOf(now)-at) * time.Millisecond
+	// What is new in a warehouse only a training finds out.
+	news := since > 0 || auto.EveryMinutes > 0 && r.engine.observesElsewhere(rt.tenantID)
 	return auto.EveryObservations > 0 && since >= auto.EveryObservations ||
-		auto.EveryMinutes > 0 && since > 0 && age >= time.Duration(auto.EveryMinutes)*time.Minute
+		auto.EveryMinutes > 0 && news && age >= time.Duration(auto.EveryMinutes)*time.Minute
 }
 
 func (r *optimizationTrainer) train(ctx context.Context, rt *optimizationRuntime, modelID string) {
@@ -257,6 +263,14 @@ func (r *optimizationTrainer) train(ctx context.Context, rt *optimizationRuntime
 		return
 	}
 	log.Info().Msg("trained automatically")
+}
+
+// observesElsewhere reports whether a tenant's observations are in a warehouse.
+func (e *Engine) observesElsewhere(tenant string) bool {
+	e.machine.mu.RLock()
+	defer e.machine.mu.RUnlock()
+	n, _, found := e.machine.catalogue.Connection(tenant)
+	return found && n.Provider != ProviderEmbedded
 }
 
 // trains reports whether a model is being trained on this node.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/praetor-engine/praetor/actors"
 	"github.com/praetor-engine/praetor/internal/decisionlog"
+	"github.com/praetor-engine/praetor/internal/optimization"
 )
 
 // faultCounter counts the models that went out of service.
@@ -52,6 +53,15 @@ type Stats struct {
 	WarehouseExposures uint64  // that they gave
 	WarehouseSeconds   float64 // that they took
 
+	Optimizations         int    // not archived
+	OptimizationExposures uint64 // recorded
+	OptimizationEvents    int    // exposures and rewards remembered
+	OptimizationDropped   uint64 // events for which there was no room
+	OptimizationVisitors  int    // who keep a variant, or did lately
+	OptimizationFaults    int    // optimizations out of service
+	ServedExposures       uint64 // recorded by this node's serves
+	ExposureGroups        uint64 // commands that they shared
+
 	Experiments          int    // active
 	ExperimentCustomers  int    // assigned in running experiments
 	ExperimentKept       int    // of these, who keep a variant of an earlier split
@@ -91,6 +101,12 @@ func (e *Engine) Stats() Stats {
 			}
 		}
 	}
+	if all := m.directory.optimizations.Load(); all != nil {
+		for _, rt := range *all {
+			s.addOptimization(rt)
+		}
+	}
+	s.ServedExposures, s.ExposureGroups = e.exposures.served.Load(), e.exposures.groups.Load()
 	if all := m.directory.tenants.Load(); all != nil {
 		s.Tenants = len(*all)
 	}
@@ -124,4 +140,19 @@ func (e *Engine) Stats() Stats {
 	s.EndpointCalls, s.DegradedScores = e.endpoints.asked.Load(), e.endpoints.degraded.Load()
 	s.DecisionLog = e.decisions.Stats()
 	return s
+}
+
+func (s *Stats) addOptimization(rt *optimizationRuntime) {
+	if rt.record.Load().Status != optimization.Archived {
+		s.Optimizations++
+	}
+	p := rt.handle.Published()
+	if p.Fault != nil {
+		s.OptimizationFaults++
+		return
+	}
+	s.OptimizationExposures += p.View.Seen
+	s.OptimizationDropped += p.View.Dropped
+	s.OptimizationEvents += p.View.Events
+	s.OptimizationVisitors += p.View.Kept.Len()
 }

@@ -16,7 +16,10 @@ const (
 	// MaxEventsOfVisitor bounds what one event of a visitor can cost.
 	MaxEventsOfVisitor = 1000
 
-	forgetPause = 60 * 1000 // milliseconds between two looks for what can be forgotten
+	// What can be forgotten is looked for at most once a minute, since it takes a look
+	// at every visitor; and as long as there is room, sixteen times a window.
+	forgetPause = 60 * 1000 // milliseconds
+	forgetParts = 16
 )
 
 // Learned is what an optimization has seen of its visitors and learned from it. It
@@ -108,7 +111,11 @@ func (l *Learned) bind(e *Event, now int64) {
 
 // forget drops what can be, when there is much and it was not looked for lately.
 func (l *Learned) forget(now int64) {
-	if l.tracker.Events() < l.limit/2 || now-l.looked < forgetPause {
+	pause := int64(forgetPause)
+	if l.tracker.Events() < l.limit {
+		pause = max(pause, l.plan.Rules.Window/forgetParts)
+	}
+	if l.tracker.Events() < l.limit/2 || now-l.looked < pause {
 		return
 	}
 	l.looked = now

@@ -21,8 +21,9 @@
 // # Memory
 //
 // An optimization remembers MaxEvents exposures and rewards at most, and
-// MaxEventsOfVisitor of one visitor. From half of MaxEvents on it forgets what no
-// event can change any more that is younger than the window; what is older is then
-// refused. What finds no room is counted as dropped and not learned from, and its
-// visitor is not bound. The counts by variant and context stay for ever.
+// MaxEventsOfVisitor of one visitor. From half of MaxEvents on, and then whenever
+// half of the room that was left is used up, it forgets what no event can change any
+// more that is younger than the window; what is older is then refused. What finds no
+// room is counted as dropped and not learned from, and its visitor is not bound. The
+// counts by variant and context stay for ever.
 package optimization

@@ -17,9 +17,8 @@ const (
 	MaxEventsOfVisitor = 1000
 
 	// What can be forgotten is looked for at most once a minute, since it takes a look
-	// at every visitor; and as long as there is room, sixteen times a window.
+	// at every visitor, half a microsecond each.
 	forgetPause = 60 * 1000 // milliseconds
-	forgetParts = 16
 )
 
 // Learned is what an optimization has seen of its visitors and learned from it. It
@@ -35,6 +34,8 @@ type Learned struct {
 	dropped uint64             // events for which there was no room
 	// looked is when it was last looked for what can be forgotten.
 	looked int64
+	// lookAt is how many events are to be remembered before it is looked again.
+	lookAt int
 	limit  int // MaxEvents, but in tests
 
 	view *View // what was published last; nil: it is out of date
@@ -59,7 +60,7 @@ type View struct {
 
 // NewLearned returns what an optimization knows at first.
 func NewLearned(id string, plan *Plan) *Learned {
-	return &Learned{id: id, plan: plan, tracker: attribution.NewTracker(plan.Rules), kept: newKept(), limit: MaxEvents}
+	return &Learned{id: id, plan: plan, tracker: attribution.NewTracker(plan.Rules), kept: newKept(), limit: MaxEvents, lookAt: MaxEvents / 2}
 }
 
 // Publish returns the view of the present state.
@@ -111,18 +112,18 @@ func (l *Learned) bind(e *Event, now int64) {
 
 // forget drops what can be, when there is much and it was not looked for lately.
 func (l *Learned) forget(now int64) {
-	pause := int64(forgetPause)
-	if l.tracker.Events() < l.limit {
-		pause = max(pause, l.plan.Rules.Window/forgetParts)
-	}
-	if l.tracker.Events() < l.limit/2 || now-l.looked < pause {
+	if l.tracker.Events() < l.lookAt || now-l.looked < forgetPause {
 		return
 	}
 	l.looked = now
 	l.tracker.Advance(now)
 	l.tracker.Forget(now - l.plan.Rules.Window)
 	l.kept.forget(now - l.plan.Rules.Window)
+	l.lookAgain()
 }
+
+// lookAgain has it looked again when half of the room is used up.
+func (l *Learned) lookAgain() { l.lookAt = (l.tracker.Events() + l.limit) / 2 }
 
 // Mark moves the time on and returns a copy of what was counted, and how many
 // exposures were recorded.
@@ -152,7 +153,7 @@ func (l *Learned) Forget() { l.trained, l.arms, l.view = nil, Arms{}, nil }
 const learnedVersion = 1
 
 // Append appends the binary form, which is canonical: version, when it was last
-// looked for what to forget, exposures recorded, events dropped, both sides of the
+// looked for what to forget and when it will be again, exposures recorded, events dropped, both sides of the
 // last training, its result or nothing, the tracker, what visitors keep.
 func (l *Learned) Append(b []byte) []byte {
 	b = l.appendHead(b)
@@ -163,6 +164,7 @@ func (l *Learned) Append(b []byte) []byte {
 func (l *Learned) appendHead(b []byte) []byte {
 	b = append(b, learnedVersion)
 	b = wire.AppendVarint(b, l.looked)
+	b = wire.AppendUvarint(b, uint64(l.lookAt))
 	b = wire.AppendUvarint(b, l.seen)
 	b = wire.AppendUvarint(b, l.dropped)
 	for _, a := range [...]*factorial.Arm{&l.arms.Treated, &l.arms.Holdout} {
@@ -189,7 +191,7 @@ func ReadLearned(id string, plan *Plan, s string) (*Learned, error) {
 	if v := r.Byte(); r.Err() == nil && v != learnedVersion {
 		r.Fail("want version %d, got %d", learnedVersion, v)
 	}
-	l := &Learned{id: id, plan: plan, limit: MaxEvents, looked: r.Varint(), seen: r.Uvarint(), dropped: r.Uvarint()}
+	l := &Learned{id: id, plan: plan, limit: MaxEvents, looked: r.Varint(), lookAt: int(min(r.Uvarint(), MaxEvents)), seen: r.Uvarint(), dropped: r.Uvarint()}
 	for _, a := range [...]*factorial.Arm{&l.arms.Treated, &l.arms.Holdout} {
 		a.Users, a.Sum, a.SumSq = r.Uvarint(), r.Float(), r.Float()
 	}

@@ -310,7 +310,7 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	if v := l.Publish(); v.Dropped != 10 || v.Seen != MaxEventsOfVisitor {
 		t.Errorf("got %+v", v)
 	}
-	l.limit = 5000
+	l.limit, l.lookAt = 5000, 2500
 	i := 0
 	fill := func() Outcome {
 		i++

@@ -45,7 +45,7 @@ type Config struct {
 	MaxStreams   int    `name:"max-event-streams" env:"PRAETOR_MAX_EVENT_STREAMS" default:"256" placeholder:"N" help:"Streams of events that may be open on this node; one tenant may have a quarter of them (${env}; ${default})."`
 	MaxBodyBytes int    `env:"PRAETOR_MAX_BODY_BYTES" default:"1048576" placeholder:"N" help:"Largest request body, in bytes (${env}; ${default})."`
 
-	RateLimits map[string]string `name:"rate-limit" env:"PRAETOR_RATE_LIMIT" mapsep:"," placeholder:"CLASS=N/WINDOW,…" help:"Requests that a tenant may make in any span of a window, by class: read, write, score, respond, train, admin; such as respond=5000/10s (${env}; none)."`
+	RateLimits map[string]string `name:"rate-limit" env:"PRAETOR_RATE_LIMIT" mapsep:"," placeholder:"CLASS=N/WINDOW,…" help:"Requests that a tenant may make in any span of a window, by class: read, write, score, respond, train, admin, serve; such as respond=5000/10s (${env}; none)."`
 
 	MaxHistoryRows      int64 `env:"PRAETOR_MAX_HISTORY_ROWS" default:"20000000" placeholder:"N" help:"Interactions kept per tenant (${env}; ${default})."`
 	MaxHistoryDays      int64 `env:"PRAETOR_MAX_HISTORY_DAYS" default:"400" placeholder:"N" help:"Days an interaction is kept (${env}; ${default})."`

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/rs/zerolog"
+
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/vault"
 )
@@ -21,8 +23,9 @@ type credentials struct {
 	path       string      // of the key that a node alone makes
 	several    func() bool // whether the cluster has, or is to have, other nodes
 
-	mu  sync.Mutex
-	own *vault.Keys // nil: not made, or not read yet
+	mu      sync.Mutex
+	own     *vault.Keys // nil: not made
+	damaged error       // why the one that was made cannot be read; nil: it can
 }
 
 const (
@@ -30,15 +33,17 @@ const (
 	reasonNoKey     = "credentials_key"
 )
 
-// newCredentials reads the key that the node made, if it did.
-func newCredentials(c *Config, several func() bool) (*credentials, error) {
+// newCredentials reads the key that the node made, if it did. One that cannot be read
+// is no reason not to serve; it is not replaced, since somebody may mend it.
+func newCredentials(c *Config, several func() bool, log zerolog.Logger) *credentials {
 	k := &credentials{configured: c.Credentials, path: filepath.Join(c.Cluster.DataDir, credentialsFile), several: several}
 	own, err := vault.Load(k.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("engine: the key of credentials: %w", err)
+		log.Error().Err(err).Msg("the key of credentials cannot be read; what was sealed with it cannot be used")
+		k.damaged = err
 	}
 	k.own = own
-	return k, nil
+	return k
 }
 
 // keys returns what seals here.
@@ -52,6 +57,10 @@ func (k *credentials) keys() (*vault.Keys, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.damaged != nil {
+		return nil, &decision.Error{Kind: decision.KindUnavailable, Op: "engine.Credentials", Reason: reasonNoKey, Err: k.damaged,
+			Msg: "the key of credentials in the node's data directory cannot be read; mend it, or give the node one with --credentials-key-file"}
+	}
 	if k.own == nil {
 		own, err := vault.LoadOrMake(k.path)
 		if err != nil {

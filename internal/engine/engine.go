@@ -200,9 +200,7 @@ func Open(config Config, log zerolog.Logger) (*Engine, error) {
 		return nil, fmt.Errorf("engine: open the history: %w", err)
 	}
 	e := &Engine{config: config, log: log, worker: worker, endpoints: endpoints, operator: newOperator(config.OperatorKey)}
-	if e.credentials, err = newCredentials(&config, e.several); err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
+	e.credentials = newCredentials(&config, e.several, log)
 	if e.warehouses, err = newWarehouses(&config, e.credentials); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: outbound connections: %w", err), store.Close())
 	}

@@ -260,6 +260,43 @@ func TestCredentialsOfAClusterNeedAKey(t *testing.T) {
 	nodes[0].connect(ProviderFiles, fileConfig) // there is no secret in it
 }
 
+// The key that a node alone made seals as long as it is alone, and opens for good.
+func TestOwnKeyOfANode(t *testing.T) {
+	several := false
+	config := testConfig(t.TempDir())
+	c := newCredentials(&config, func() bool { return several }, testLog(t))
+	keys, err := c.keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := keys.Seal([]byte("secret"), "t1", "c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	several = true
+	_, err = c.keys()
+	wantError(t, "keys() when others joined", err, decision.KindUnavailable, "")
+	config.Credentials = testKeys(t, vault.Generate())
+	again := newCredentials(&config, func() bool { return several }, testLog(t))
+	if got, err := again.open(sealed, "t1", "c1"); err != nil || string(got) != "secret" {
+		t.Errorf("open() with a configured key beside it = %q, %v", got, err)
+	}
+	if keys, err := again.keys(); err != nil || keys.ID() != config.Credentials.ID() {
+		t.Errorf("keys() = %v, want the configured one", err)
+	}
+	_, err = again.open(sealed, "t1", "c2")
+	wantError(t, "open() of another connection's", err, decision.KindUnavailable, "")
+	if err := os.WriteFile(filepath.Join(config.Cluster.DataDir, credentialsFile), []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config.Credentials, several = nil, false
+	c = newCredentials(&config, func() bool { return several }, testLog(t))
+	_, err = c.keys()
+	wantError(t, "keys() with a damaged one: not another", err, decision.KindUnavailable, "")
+	_, err = c.open(sealed, "t1", "c1")
+	wantError(t, "open() with a damaged one", err, decision.KindUnavailable, "")
+}
+
 func TestCredentialsInACluster(t *testing.T) {
 	first, second := vault.Generate(), vault.Generate()
 	i := 0

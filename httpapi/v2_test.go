@@ -556,6 +556,38 @@ func TestRefusalsOfTheSecondVersion(t *testing.T) {
 	}
 }
 
+// Nothing of one organization can be read, changed or told from absent by another.
+func TestOptimizationsAreIsolated(t *testing.T) {
+	a := startAPI(t)
+	o := a.optimization(fmt.Sprintf(pageBody, "mab", 0))
+	const one, model = "/api/v2/optimizations/%s", "/api/v2/models/%s"
+	for _, tc := range []struct{ method, path, id, body string }{
+		{get, one, o.ID, ""},
+		{patch, one, o.ID, `{"name":"x"}`},
+		{post, one + "/models", o.ID, ""},
+		{get, one + "/results", o.ID, ""},
+		{post, one + "/serve", o.ID, `{"anonymous_id":"v"}`},
+		{get, model, o.ModelID, ""},
+		{get, model + "/state", o.ModelID, ""},
+		{post, model + "/train", o.ModelID, ""},
+		{remove, model, o.ModelID, ""},
+	} {
+		const absent = "00000000-0000-4000-8000-000000000000"
+		code, theirs := a.must(404, tc.method, fmt.Sprintf(tc.path, tc.id), a.stranger, tc.body, "X-Tenant-Id: acme").failureV2(t)
+		_, none := a.must(404, tc.method, fmt.Sprintf(tc.path, absent), a.stranger, tc.body).failureV2(t)
+		if code != "not_found" || strings.ReplaceAll(theirs, tc.id, "ID") != strings.ReplaceAll(none, absent, "ID") {
+			t.Errorf("%s %s: got %s %q for another organization's, %q for an absent one", tc.method, tc.path, code, theirs, none)
+		}
+	}
+	a.must(404, post, "/api/v2/optimizations/best-variant", a.stranger, fmt.Sprintf(`{"optimization_id":%q,"anonymous_id":"v"}`, o.ID))
+	for path, want := range map[string]string{"/api/v2/optimizations": `{"optimizations":[],"total":0,`, "/api/v2/models": `{"models":[],`} {
+		if r := a.must(200, get, path, a.stranger, ""); !strings.HasPrefix(string(r.body), want) {
+			t.Errorf("%s: another organization sees %s", path, r.body)
+		}
+	}
+	a.must(200, get, "/api/v2/optimizations/"+o.ID, operatorKey, "", "X-Tenant-Id: acme")
+}
+
 // Every field of every body, as for the first version: the message names the path.
 func TestEveryFieldOfTheSecondVersionIsChecked(t *testing.T) {
 	a := startAPI(t)

@@ -247,7 +247,7 @@ func TestTrainingsOfOneModel(t *testing.T) {
 		t.Errorf("after a failure: got %+v", m.Model)
 	}
 	// A training of this node that nobody works on: its process was killed.
-	if begun, err = begin(n.config.Cluster.NodeID); err != nil {
+	if _, err = begin(n.config.Cluster.NodeID); err != nil {
 		t.Fatal(err)
 	}
 	trainer := &optimizationTrainer{engine: n.Engine, tried: map[string]time.Time{}}

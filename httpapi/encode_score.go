@@ -5,6 +5,7 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/catalogue"
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 	"github.com/praetor-engine/praetor/internal/learn"
 )
 
@@ -15,14 +16,14 @@ func appendScore(dst []byte, t decision.ModelType, mem *scoreMemory, best int, e
 	dst = appendScoreFields(dst, t, &mem.result)
 	if t.Bandit() {
 		if best >= 0 {
-			dst = appendText(dst, "offerId", mem.arms[best].OfferID)
-			dst = appendNumber(dst, "propensity", mem.arms[best].Propensity)
+			dst = jsontext.AppendText(dst, "offerId", mem.arms[best].OfferID)
+			dst = jsontext.AppendNumber(dst, "propensity", mem.arms[best].Propensity)
 		} else if mem.request.OfferID != "" {
-			dst = appendText(dst, "offerId", mem.request.OfferID)
+			dst = jsontext.AppendText(dst, "offerId", mem.request.OfferID)
 		}
 	}
 	if mem.decisionID != "" {
-		dst = appendText(dst, "decisionId", mem.decisionID)
+		dst = jsontext.AppendText(dst, "decisionId", mem.decisionID)
 	}
 	if explain {
 		dst = append(dst, `,"explanations":[`...)
@@ -38,19 +39,19 @@ func appendScore(dst []byte, t decision.ModelType, mem *scoreMemory, best int, e
 
 // appendScoreFields appends the fields that every answer with a score shares.
 func appendScoreFields(dst []byte, t decision.ModelType, res *learn.Result) []byte {
-	dst = appendFloat(append(dst, `"score":`...), res.Score)
+	dst = jsontext.AppendFloat(append(dst, `"score":`...), res.Score)
 	if res.HasConfidence {
-		dst = appendNumber(dst, "confidence", res.Confidence)
+		dst = jsontext.AppendNumber(dst, "confidence", res.Confidence)
 	}
 	if res.HasRaw {
 		name := "rawMargin"
 		if t == decision.Scorecard {
 			name = "rawScore"
 		}
-		dst = appendNumber(dst, name, res.Raw)
+		dst = jsontext.AppendNumber(dst, name, res.Raw)
 	}
 	if res.HasBaseline {
-		dst = appendNumber(dst, "baseline", res.Baseline)
+		dst = jsontext.AppendNumber(dst, "baseline", res.Baseline)
 	}
 	if res.Degraded {
 		dst = append(dst, `,"degraded":true`...)
@@ -63,7 +64,7 @@ func appendScoreFields(dst []byte, t decision.ModelType, res *learn.Result) []by
 
 // appendAdapted appends what an adapted score is made of, beside the model's own.
 func appendAdapted(dst []byte, source string, own float64) []byte {
-	return appendNumber(appendText(dst, "source", source), "modelScore", own)
+	return jsontext.AppendNumber(jsontext.AppendText(dst, "source", source), "modelScore", own)
 }
 
 func appendExplanations(dst []byte, list []learn.Explanation) []byte {
@@ -73,18 +74,18 @@ func appendExplanations(dst []byte, list []learn.Explanation) []byte {
 			dst = append(dst, ',')
 		}
 		if e.Rule {
-			dst = appendString(append(dst, `{"rule":`...), e.Name)
+			dst = jsontext.AppendString(append(dst, `{"rule":`...), e.Name)
 			if e.Matched {
 				dst = append(dst, `,"matched":true`...)
 			} else {
 				dst = append(dst, `,"matched":false`...)
 			}
-			dst = appendNumber(dst, "points", e.Value)
-			dst = append(appendNumber(dst, "contribution", e.Value), '}')
+			dst = jsontext.AppendNumber(dst, "points", e.Value)
+			dst = append(jsontext.AppendNumber(dst, "contribution", e.Value), '}')
 			continue
 		}
-		dst = appendString(append(dst, `{"field":`...), e.Name)
-		dst = append(appendNumber(dst, "contribution", e.Value), '}')
+		dst = jsontext.AppendString(append(dst, `{"field":`...), e.Name)
+		dst = append(jsontext.AppendNumber(dst, "contribution", e.Value), '}')
 	}
 	return dst
 }
@@ -95,12 +96,12 @@ func appendArms(dst []byte, arms []learn.ArmScore) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendString(append(dst, `{"offerId":`...), a.OfferID)
-		dst = appendNumber(dst, "score", a.Score)
-		dst = appendNumber(dst, "mean", a.Mean)
-		dst = appendNumber(dst, "lower", a.Lower)
-		dst = appendNumber(dst, "upper", a.Upper)
-		dst = append(appendNumber(dst, "propensity", a.Propensity), '}')
+		dst = jsontext.AppendString(append(dst, `{"offerId":`...), a.OfferID)
+		dst = jsontext.AppendNumber(dst, "score", a.Score)
+		dst = jsontext.AppendNumber(dst, "mean", a.Mean)
+		dst = jsontext.AppendNumber(dst, "lower", a.Lower)
+		dst = jsontext.AppendNumber(dst, "upper", a.Upper)
+		dst = append(jsontext.AppendNumber(dst, "propensity", a.Propensity), '}')
 	}
 	return dst
 }
@@ -108,14 +109,14 @@ func appendArms(dst []byte, arms []learn.ArmScore) []byte {
 // appendRanking appends the answer of a score-offer-set.
 func appendRanking(dst []byte, m *catalogue.Model, customer string, mem *scoreMemory) []byte {
 	offers, ranked := mem.offers, mem.ranked
-	dst = appendString(append(dst, `{"modelId":`...), m.ID)
-	dst = appendText(dst, "modelKey", m.Key)
-	dst = appendText(dst, "modelType", string(m.ModelType))
-	dst = appendNullable(dst, "customerId", customer)
+	dst = jsontext.AppendString(append(dst, `{"modelId":`...), m.ID)
+	dst = jsontext.AppendText(dst, "modelKey", m.Key)
+	dst = jsontext.AppendText(dst, "modelType", string(m.ModelType))
+	dst = jsontext.AppendNullable(dst, "customerId", customer)
 	if mem.decisionID != "" {
-		dst = appendText(dst, "decisionId", mem.decisionID)
+		dst = jsontext.AppendText(dst, "decisionId", mem.decisionID)
 	}
-	dst = appendCount(dst, "count", len(ranked))
+	dst = jsontext.AppendCount(dst, "count", len(ranked))
 	dst = append(dst, `,"scores":[`...)
 	degraded := false
 	for i := range ranked {
@@ -125,13 +126,13 @@ func appendRanking(dst []byte, m *catalogue.Model, customer string, mem *scoreMe
 			dst = append(dst, ',')
 		}
 		offer := &offers[r.Index]
-		dst = appendString(append(dst, `{"offerId":`...), offer.ID)
+		dst = jsontext.AppendString(append(dst, `{"offerId":`...), offer.ID)
 		if offer.Name != "" {
-			dst = appendText(dst, "offerName", offer.Name)
+			dst = jsontext.AppendText(dst, "offerName", offer.Name)
 		}
-		dst = appendNumber(dst, "score", r.Score)
+		dst = jsontext.AppendNumber(dst, "score", r.Score)
 		if r.HasPropensity {
-			dst = appendNumber(dst, "propensity", r.Propensity)
+			dst = jsontext.AppendNumber(dst, "propensity", r.Propensity)
 		}
 		if r.Degraded {
 			dst = append(dst, `,"degraded":true`...)
@@ -155,9 +156,9 @@ func appendRanking(dst []byte, m *catalogue.Model, customer string, mem *scoreMe
 // appendSummary appends the fields of a customer's history with an offer.
 func appendSummary(dst []byte, s *decision.Summary) []byte {
 	dst = strconv.AppendUint(append(dst, `"impressions":`...), uint64(s.Impressions), 10)
-	dst = appendCount(dst, "positives", s.Positives)
-	dst = appendCount(dst, "negatives", s.Negatives)
-	dst = appendNumber(dst, "positiveRate", s.PositiveRate())
+	dst = jsontext.AppendCount(dst, "positives", s.Positives)
+	dst = jsontext.AppendCount(dst, "negatives", s.Negatives)
+	dst = jsontext.AppendNumber(dst, "positiveRate", s.PositiveRate())
 	dst = append(dst, `,"lastContactAt":`...)
 	return decision.Time(s.LastContactAt).AppendJSON(dst)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 // answer is how a kind of error looks to a client.
@@ -70,9 +71,9 @@ func appendErrorFields(dst []byte, e *decision.Error) []byte {
 	if msg == "" {
 		msg = defaultMessage(e.Kind)
 	}
-	dst = appendText(dst, "message", msg)
+	dst = jsontext.AppendText(dst, "message", msg)
 	if e.Reason != "" {
-		dst = appendText(dst, "reason", e.Reason)
+		dst = jsontext.AppendText(dst, "reason", e.Reason)
 	}
 	return dst
 }
@@ -83,15 +84,15 @@ func appendError(dst []byte, e *decision.Error, requestID, extra string) []byte 
 	dst = appendErrorFields(append(dst, `{"error":{`...), e)
 	dst = append(dst, `,"status":`...)
 	dst = strconv.AppendInt(dst, int64(answerOf(e.Kind).status), 10)
-	dst = appendText(dst, "requestId", requestID)
+	dst = jsontext.AppendText(dst, "requestId", requestID)
 	if len(e.Details) > 0 {
 		dst = append(dst, `,"details":[`...)
 		for i, d := range e.Details {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendString(append(dst, `{"path":`...), d.Path)
-			dst = append(appendText(dst, "message", d.Message), '}')
+			dst = jsontext.AppendString(append(dst, `{"path":`...), d.Path)
+			dst = append(jsontext.AppendText(dst, "message", d.Message), '}')
 		}
 		dst = append(dst, ']')
 	}

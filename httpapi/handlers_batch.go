@@ -11,6 +11,7 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/engine"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 // maxBatchRows is how many rows one JSON body may have; a stream of lines has
@@ -60,8 +61,8 @@ func (s *Server) scoreRows(rq *request, sc engine.Scorer, scorerErr error) error
 	if scorerErr != nil {
 		return scorerErr
 	}
-	dst := appendString(append(rq.out, `{"modelId":`...), sc.Model().ID)
-	dst = appendCount(dst, "count", count)
+	dst := jsontext.AppendString(append(rq.out, `{"modelId":`...), sc.Model().ID)
+	dst = jsontext.AppendCount(dst, "count", count)
 	dst = append(append(dst, `,"results":[`...), results...)
 	rq.out = append(dst, "]}\n"...)
 	return nil
@@ -124,15 +125,15 @@ func (rq *request) appendBatchScore(dst []byte, sc engine.Scorer, index int, cus
 	sc.LogScore(engine.RouteBatch, mem.decisionID, at, req, &mem.result, mem.arms, best, &mem.scratch)
 	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(index), 10)
 	if customer != "" {
-		dst = appendText(dst, "customerId", customer)
+		dst = jsontext.AppendText(dst, "customerId", customer)
 	}
 	dst = appendScoreFields(append(dst, ','), sc.Model().ModelType, &mem.result)
 	if best >= 0 {
-		dst = appendText(dst, "offerId", mem.arms[best].OfferID)
-		dst = appendNumber(dst, "propensity", mem.arms[best].Propensity)
+		dst = jsontext.AppendText(dst, "offerId", mem.arms[best].OfferID)
+		dst = jsontext.AppendNumber(dst, "propensity", mem.arms[best].Propensity)
 	}
 	if mem.decisionID != "" {
-		dst = appendText(dst, "decisionId", mem.decisionID)
+		dst = jsontext.AppendText(dst, "decisionId", mem.decisionID)
 	}
 	return append(dst, '}')
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/engine"
 	"github.com/praetor-engine/praetor/internal/experiment"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 func (s *Server) listExperiments(rq *request) error {
@@ -202,11 +203,11 @@ func (s *Server) assignment(rq *request) error {
 	if err != nil {
 		return err
 	}
-	dst := appendString(append(rq.out, `{"experimentId":`...), a.ExperimentID)
-	dst = appendText(dst, "customerId", a.CustomerID)
-	dst = appendText(dst, "variant", a.Variant)
-	dst = appendText(dst, "modelId", a.ModelID)
-	dst = appendCount(dst, "bucket", a.Bucket)
+	dst := jsontext.AppendString(append(rq.out, `{"experimentId":`...), a.ExperimentID)
+	dst = jsontext.AppendText(dst, "customerId", a.CustomerID)
+	dst = jsontext.AppendText(dst, "variant", a.Variant)
+	dst = jsontext.AppendText(dst, "modelId", a.ModelID)
+	dst = jsontext.AppendCount(dst, "bucket", a.Bucket)
 	rq.out = append(dst, '}', '\n')
 	return nil
 }
@@ -244,7 +245,7 @@ func (s *Server) scoreFamily(rq *request) error {
 	if err != nil {
 		return err
 	}
-	rq.out = appendString(append(rq.out, `{"modelId":`...), sc.Model().ID)
+	rq.out = jsontext.AppendString(append(rq.out, `{"modelId":`...), sc.Model().ID)
 	rq.out = appendVariant(rq.out, &sc)
 	end := len(rq.out)
 	s.score(rq, &sc, explain)
@@ -259,7 +260,7 @@ func appendVariant(dst []byte, sc *engine.Scorer) []byte {
 	if sc.ExperimentID == "" {
 		return dst
 	}
-	return appendText(appendText(dst, "variant", sc.Variant), "experimentId", sc.ExperimentID)
+	return jsontext.AppendText(jsontext.AppendText(dst, "variant", sc.Variant), "experimentId", sc.ExperimentID)
 }
 
 // rankForFamily is scoreOfferSet with the model that decides for the family.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/engine"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 func (s *Server) listInteractions(rq *request) error {
@@ -39,8 +40,8 @@ func (s *Server) listInteractions(rq *request) error {
 		dst = strconv.AppendInt(dst, l.Total, 10)
 	}
 	dst = strconv.AppendBool(append(dst, `,"hasMore":`...), l.HasMore)
-	dst = appendCount(dst, "limit", p.Limit)
-	dst = appendNullable(dst, "cursor", l.Cursor)
+	dst = jsontext.AppendCount(dst, "limit", p.Limit)
+	dst = jsontext.AppendNullable(dst, "cursor", l.Cursor)
 	rq.out = append(dst, "}}\n"...)
 	return nil
 }
@@ -57,13 +58,13 @@ func (s *Server) listSummaries(rq *request) error {
 	if err != nil {
 		return err
 	}
-	dst := appendString(append(rq.out, `{"customerId":`...), customer)
+	dst := jsontext.AppendString(append(rq.out, `{"customerId":`...), customer)
 	dst = append(dst, `,"data":[`...)
 	for i := range rows {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendString(append(dst, `{"offerId":`...), rows[i].OfferID)
+		dst = jsontext.AppendString(append(dst, `{"offerId":`...), rows[i].OfferID)
 		dst = append(appendSummary(append(dst, ','), &rows[i].Summary), '}')
 	}
 	rq.out = append(dst, "]}\n"...)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/engine"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 // fakeGate is an engine without a log: enough for what the server itself asks.
@@ -74,9 +75,9 @@ func (g *fakeGate) WaitApplied(ctx context.Context, index uint64) error {
 // testRoutes exercise the server without the engine.
 func testRoutes(s *Server) []*route {
 	echo := func(rq *request) error {
-		rq.out = appendText(append(rq.out, `{"ok":true`...), "tenant", rq.tenant())
-		rq.out = appendText(rq.out, "id", rq.params[0])
-		rq.out = append(appendText(rq.out, "body", string(rq.body)), '}')
+		rq.out = jsontext.AppendText(append(rq.out, `{"ok":true`...), "tenant", rq.tenant())
+		rq.out = jsontext.AppendText(rq.out, "id", rq.params[0])
+		rq.out = append(jsontext.AppendText(rq.out, "body", string(rq.body)), '}')
 		return nil
 	}
 	wrote := func(rq *request) error {

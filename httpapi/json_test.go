@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 // acceptable are documents that both checkJSON and encoding/json accept.
@@ -207,7 +207,7 @@ func FuzzRow(f *testing.F) {
 			return
 		}
 		// What was read renders to JSON that reads back as the same row.
-		again, err := decodeRow(t, &decoder{}, string(appendRow(nil, row)))
+		again, err := decodeRow(t, &decoder{}, string(jsontext.AppendRow(nil, row)))
 		if err != nil || len(again) != len(row) {
 			t.Fatalf("%q: got %v, %v back, want %v", body, again, err, row)
 		}
@@ -218,35 +218,6 @@ func FuzzRow(f *testing.F) {
 			if i > 0 && row[i].Name == row[i-1].Name && (row[i].Kind != decision.Member || row[i-1].Kind != decision.Member) {
 				t.Fatalf("%q: %q is there twice", body, row[i].Name)
 			}
-		}
-	})
-}
-
-func TestAppendFloat(t *testing.T) {
-	for _, f := range []float64{0, 1, -1, 0.1, 0.73, 1e-7, 1e21, 1e20, 123456789.125, 5e-324, 1.7976931348623157e308} {
-		got := string(appendFloat(nil, f))
-		back, err := strconv.ParseFloat(got, 64)
-		if err != nil || back != f || !json.Valid([]byte(got)) {
-			t.Errorf("%v: got %s", f, got)
-		}
-	}
-}
-
-func FuzzAppendString(f *testing.F) {
-	for _, s := range []string{"", "plain", "q\"b\\n\n\r\t\x00\x1f\x7f", "\xff\xfe", "é😀", "\u2028"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		b := appendString(nil, s)
-		var got string
-		if err := json.Unmarshal(b, &got); err != nil {
-			t.Fatalf("%q: %s: %v", s, b, err)
-		}
-		if want := strings.ToValidUTF8(s, "\ufffd"); utf8.ValidString(s) && got != want {
-			t.Fatalf("got %q, want %q", got, want)
-		}
-		if checkJSON(b) != nil {
-			t.Fatalf("%q: our own check refuses %s", s, b)
 		}
 	})
 }

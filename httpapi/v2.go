@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 // The second version of the API has its own envelope: an answer's members stand
@@ -73,15 +74,15 @@ func bit(b bool) int {
 // appendErrorV2 appends the error envelope of the second version.
 func appendErrorV2(dst []byte, e *decision.Error, requestID string) []byte {
 	dst = append(append(append(dst, `{"error":{"code":"`...), codeV2(e.Kind)...), '"')
-	dst = appendText(dst, "message", messageV2(e))
-	dst = appendString(append(dst, `},"meta":{"request_id":`...), requestID)
+	dst = jsontext.AppendText(dst, "message", messageV2(e))
+	dst = jsontext.AppendString(append(dst, `},"meta":{"request_id":`...), requestID)
 	return append(dst, '}', '}', '\n')
 }
 
 // appendMeta appends meta, after a comma, and ends the answer.
 func (rq *request) appendMeta(dst []byte) []byte {
-	dst = appendString(append(dst, `,"meta":{"request_id":`...), rq.id)
-	dst = appendText(dst, "organization_id", rq.tenant())
+	dst = jsontext.AppendString(append(dst, `,"meta":{"request_id":`...), rq.id)
+	dst = jsontext.AppendText(dst, "organization_id", rq.tenant())
 	return append(dst, '}', '}', '\n')
 }
 

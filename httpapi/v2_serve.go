@@ -6,6 +6,7 @@ import (
 	"github.com/praetor-engine/praetor/internal/decision"
 	"github.com/praetor-engine/praetor/internal/engine"
 	"github.com/praetor-engine/praetor/internal/factorial/posterior"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 func (s *Server) serveVariant(rq *request) error {
@@ -74,8 +75,8 @@ func (rq *request) appendServed(dst []byte, o *engine.Optimizer, v posterior.Ser
 	dst = append(append(dst, `{"optimization_id":"`...), o.ID...)
 	dst = append(append(dst, `","model_id":"`...), o.Model.ID...)
 	dst = o.Plan.AppendVariant(append(dst, `","variant":`...), v.Variant)
-	dst = appendCount(dst, "variant_number", v.Variant+1)
+	dst = jsontext.AppendCount(dst, "variant_number", v.Variant+1)
 	dst = strconv.AppendBool(append(dst, `,"is_holdout":`...), v.Holdout)
-	dst = appendNumber(dst, "propensity", v.Propensity)
+	dst = jsontext.AppendNumber(dst, "propensity", v.Propensity)
 	return rq.appendMeta(dst)
 }

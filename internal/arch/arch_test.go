@@ -19,6 +19,7 @@ const module = "github.com/praetor-engine/praetor/"
 var may = map[string][]string{
 	"internal/decision":  {},
 	"internal/wire":      {},
+	"internal/jsontext":  {"internal/decision"},
 	"internal/learn":     {"internal/decision", "internal/wire"},
 	"internal/learn/":    {"internal/decision", "internal/wire", "internal/learn", "internal/learn/"},
 	"internal/catalogue": {"internal/audit", "internal/decision", "internal/experiment", "internal/wire"},
@@ -33,7 +34,7 @@ var may = map[string][]string{
 	"internal/audit":       {"internal/decision", "internal/wire"},
 	"internal/event":       {"internal/decision", "internal/wire"},
 	"internal/webhook":     {"internal/decision", "internal/event"},
-	"internal/decisionlog": {"internal/decision"},
+	"internal/decisionlog": {"internal/decision", "internal/jsontext"},
 	// Estimates of other policies from logged decisions.
 	"internal/evaluate/logged": {"internal/decision", "internal/decisionlog", "internal/evaluate"},
 	"internal/evaluate":        {"internal/decision", "internal/learn", "internal/learn/logistic"},
@@ -55,7 +56,7 @@ var may = map[string][]string{
 		"internal/factorial", "internal/factorial/posterior", "internal/mlclient", "internal/monitor", "internal/optimization", "internal/pmml", "internal/vault", "internal/warehouse", "internal/warehouse/", "internal/webhook", "internal/wire",
 	},
 	"internal/pmml":   {"internal/decision", "internal/learn", "internal/learn/logistic", "internal/learn/scorecard"},
-	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/event", "internal/evidence", "internal/experiment", "internal/factorial", "internal/factorial/posterior", "internal/learn", "internal/optimization", "internal/webhook"},
+	"httpapi":         {"internal/engine", "internal/catalogue", "internal/decision", "internal/event", "internal/evidence", "internal/experiment", "internal/factorial", "internal/factorial/posterior", "internal/jsontext", "internal/learn", "internal/optimization", "internal/webhook"},
 	"internal/client": {},
 	// What calls out: nothing of the engine but its words.
 	"internal/endpoint": {"internal/decision", "internal/learn/external"},

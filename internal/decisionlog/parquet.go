@@ -11,6 +11,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 // parquetRow is a record of either type in a Parquet file: an optional column is
@@ -80,7 +81,7 @@ func (f Features) text() string {
 	if len(f) == 0 {
 		return ""
 	}
-	return string(appendRow(nil, decision.Row(f)))
+	return string(jsontext.AppendRow(nil, decision.Row(f)))
 }
 
 func readFeatures(text string) (f Features, err error) {

@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/praetor-engine/praetor/internal/decision"
+	"github.com/praetor-engine/praetor/internal/jsontext"
 )
 
 // recordVersion is the version of the records' form.
@@ -58,21 +58,21 @@ type Candidate struct {
 // dst.
 func AppendDecision(dst []byte, d *Decision) []byte {
 	dst = append(dst, `{"type":"decision","v":1`...)
-	dst = appendText(dst, "decisionId", d.ID)
+	dst = jsontext.AppendText(dst, "decisionId", d.ID)
 	dst = d.At.AppendJSON(append(dst, `,"at":`...))
-	dst = appendText(dst, "node", d.Node)
-	dst = appendText(dst, "route", d.Route)
-	dst = appendText(dst, "modelId", d.ModelID)
-	dst = appendText(dst, "modelKey", d.ModelKey)
-	dst = appendText(dst, "modelType", string(d.ModelType))
+	dst = jsontext.AppendText(dst, "node", d.Node)
+	dst = jsontext.AppendText(dst, "route", d.Route)
+	dst = jsontext.AppendText(dst, "modelId", d.ModelID)
+	dst = jsontext.AppendText(dst, "modelKey", d.ModelKey)
+	dst = jsontext.AppendText(dst, "modelType", string(d.ModelType))
 	dst = strconv.AppendUint(append(dst, `,"version":`...), d.Version, 10)
 	dst = appendOptional(dst, "family", d.Family)
 	dst = appendOptional(dst, "variant", d.Variant)
 	dst = appendOptional(dst, "experimentId", d.ExperimentID)
 	dst = appendOptional(dst, "customerId", d.CustomerID)
-	dst = appendNumber(dst, "samplePct", d.SamplePct)
+	dst = jsontext.AppendNumber(dst, "samplePct", d.SamplePct)
 	if len(d.Features) > 0 {
-		dst = appendRow(append(dst, `,"features":`...), d.Features)
+		dst = jsontext.AppendRow(append(dst, `,"features":`...), d.Features)
 	}
 	dst = append(dst, `,"candidates":[`...)
 	for i := range d.Candidates {
@@ -83,8 +83,8 @@ func AppendDecision(dst []byte, d *Decision) []byte {
 	}
 	dst = append(dst, ']')
 	if d.Choice >= 0 {
-		dst = appendText(dst, "choice", d.Candidates[d.Choice].OfferID)
-		dst = appendNumber(dst, "propensity", d.Propensity)
+		dst = jsontext.AppendText(dst, "choice", d.Candidates[d.Choice].OfferID)
+		dst = jsontext.AppendNumber(dst, "propensity", d.Propensity)
 	} else {
 		dst = append(dst, `,"choice":null,"propensity":null`...)
 	}
@@ -95,16 +95,16 @@ func AppendDecision(dst []byte, d *Decision) []byte {
 }
 
 func appendCandidate(dst []byte, c *Candidate) []byte {
-	dst = appendNumber(append(dst, '{'), "score", c.Score)
+	dst = jsontext.AppendNumber(append(dst, '{'), "score", c.Score)
 	dst = appendOptional(dst, "offerId", c.OfferID)
 	if !math.IsNaN(c.Own) {
-		dst = appendNumber(dst, "modelScore", c.Own)
+		dst = jsontext.AppendNumber(dst, "modelScore", c.Own)
 	}
 	if !math.IsNaN(c.Propensity) {
-		dst = appendNumber(dst, "propensity", c.Propensity)
+		dst = jsontext.AppendNumber(dst, "propensity", c.Propensity)
 	}
 	if len(c.Features) > 0 {
-		dst = appendRow(append(dst, `,"features":`...), c.Features)
+		dst = jsontext.AppendRow(append(dst, `,"features":`...), c.Features)
 	}
 	if h := &c.History; !h.IsZero() {
 		dst = strconv.AppendUint(append(dst, `,"history":{"impressions":`...), uint64(h.Impressions), 10)
@@ -119,107 +119,27 @@ func appendCandidate(dst []byte, c *Candidate) []byte {
 // AppendOutcome appends an outcome's record, a line.
 func AppendOutcome(dst []byte, node string, o *decision.Outcome) []byte {
 	dst = append(dst, `{"type":"outcome","v":1`...)
-	dst = appendText(dst, "decisionId", o.DecisionID)
+	dst = jsontext.AppendText(dst, "decisionId", o.DecisionID)
 	dst = decision.Time(o.At).AppendJSON(append(dst, `,"at":`...))
-	dst = appendText(dst, "node", node)
+	dst = jsontext.AppendText(dst, "node", node)
 	dst = append(o.ID.Append(append(dst, `,"interactionId":"`...)), '"')
 	dst = appendOptional(dst, "customerId", o.CustomerID)
 	dst = appendOptional(dst, "offerId", o.OfferID)
 	dst = appendOptional(dst, "modelId", o.ModelID)
 	dst = appendOptional(dst, "channelId", o.ChannelID)
-	dst = appendText(dst, "outcome", o.Type)
-	dst = appendText(dst, "classification", o.Class.String())
+	dst = jsontext.AppendText(dst, "outcome", o.Type)
+	dst = jsontext.AppendText(dst, "classification", o.Class.String())
 	if o.HasValue {
-		dst = appendNumber(dst, "conversionValue", o.ConversionValue)
+		dst = jsontext.AppendNumber(dst, "conversionValue", o.ConversionValue)
 	}
 	return append(dst, "}\n"...)
-}
-
-// appendRow appends a row as an object; the members of a set are an array.
-func appendRow(dst []byte, row decision.Row) []byte {
-	dst = append(dst, '{')
-	for i := 0; i < len(row); {
-		f := &row[i]
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(appendString(dst, f.Name), ':')
-		i++
-		switch f.Kind {
-		case decision.Number:
-			dst = appendFloat(dst, f.Num)
-		case decision.Bool:
-			dst = strconv.AppendBool(dst, f.Num != 0)
-		case decision.EmptySet:
-			dst = append(dst, "[]"...)
-		case decision.Member:
-			dst = appendString(append(dst, '['), f.Text)
-			for ; i < len(row) && row[i].Name == f.Name; i++ {
-				dst = appendString(append(dst, ','), row[i].Text)
-			}
-			dst = append(dst, ']')
-		default:
-			dst = appendString(dst, f.Text)
-		}
-	}
-	return append(dst, '}')
-}
-
-func appendKey(dst []byte, key string) []byte {
-	if dst[len(dst)-1] != '{' {
-		dst = append(dst, ',')
-	}
-	return append(append(append(dst, '"'), key...), `":`...)
-}
-
-func appendText(dst []byte, key, value string) []byte {
-	return appendString(appendKey(dst, key), value)
 }
 
 func appendOptional(dst []byte, key, value string) []byte {
 	if value == "" {
 		return dst
 	}
-	return appendText(dst, key, value)
-}
-
-func appendNumber(dst []byte, key string, v float64) []byte {
-	return appendFloat(appendKey(dst, key), v)
-}
-
-// appendFloat appends the shortest form that reads back the same; what is not
-// finite is null.
-func appendFloat(dst []byte, v float64) []byte {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return append(dst, "null"...)
-	}
-	return strconv.AppendFloat(dst, v, 'g', -1, 64)
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s as a JSON string; what is not UTF-8 becomes U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		ch := s[i]
-		if ch >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				dst = append(append(dst, s[start:i]...), "\ufffd"...)
-				start = i + n
-			}
-			i += n
-			continue
-		}
-		if ch < 0x20 || ch == '"' || ch == '\\' {
-			dst = append(append(dst, s[start:i]...), '\\', 'u', '0', '0', hexDigits[ch>>4], hexDigits[ch&15])
-			start = i + 1
-		}
-		i++
-	}
-	return append(append(dst, s[start:]...), '"')
+	return jsontext.AppendText(dst, key, value)
 }
 
 // Record is a record as it is read, of either type.

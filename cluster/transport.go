@@ -47,7 +47,7 @@ const (
 // errMuted is what a node whose log store hangs says to itself.
 var errMuted = errors.New("this node's log store hangs: it speaks to nobody until it goes on")
 
-// transport is Raft's network transport with four additions:
+// transport is Raft's network transport with five additions:
 //
 //   - It dials nodes by id and not by address alone, and ends the connections to
 //     a node that is not heard: see streams.
@@ -56,6 +56,7 @@ var errMuted = errors.New("this node's log store hangs: it speaks to nobody unti
 //     to catch up.
 //   - It can be muted, so that a leader that cannot write loses its office.
 //   - It keeps Raft's back-off from a peer short: see AppendEntries.
+//   - It is closed only when no heartbeat is being handled: see heartbeat.
 type transport struct {
 	*raft.NetworkTransport
 	port      *port
@@ -73,9 +74,10 @@ type transport struct {
 	reached map[raft.ServerID]chan struct{} // closed at the next heartbeat's success
 	rejects map[raft.ServerID]time.Duration // the last wait after a refusal
 
-	stop chan struct{}
-	once sync.Once
-	done sync.WaitGroup
+	beating sync.RWMutex // held by who handles a heartbeat
+	stop    chan struct{}
+	once    sync.Once
+	done    sync.WaitGroup
 }
 
 func newTransport(p *port, patience time.Duration, logger hclog.Logger) *transport {
@@ -102,6 +104,26 @@ func newTransport(p *port, patience time.Duration, logger hclog.Logger) *transpo
 
 // Consumer implements raft.Transport.
 func (t *transport) Consumer() <-chan raft.RPC { return t.rpcs }
+
+// SetHeartbeatHandler implements raft.Transport.
+func (t *transport) SetHeartbeatHandler(handle func(raft.RPC)) {
+	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) { t.heartbeat(rpc, handle) })
+}
+
+// heartbeat has Raft handle a heartbeat, which it does on the goroutine of the
+// connection, beside its own: also while it shuts down. One of a new term is then
+// written into a store that is being closed, and Raft panics. So Close waits, and
+// nothing is handled after it.
+func (t *transport) heartbeat(rpc raft.RPC, handle func(raft.RPC)) {
+	t.beating.RLock()
+	defer t.beating.RUnlock()
+	select {
+	case <-t.stop:
+		rpc.Respond(nil, raft.ErrTransportShutdown)
+	default:
+		handle(rpc)
+	}
+}
 
 func (t *transport) forward() {
 	from := t.NetworkTransport.Consumer()
@@ -281,7 +303,9 @@ func (t *transport) mute(on bool) {
 func (t *transport) Close() error {
 	var err error
 	t.once.Do(func() {
+		t.beating.Lock()
 		close(t.stop)
+		t.beating.Unlock()
 		err = t.NetworkTransport.Close()
 		err = errors.Join(err, t.port.Close())
 		t.CloseStreams()

@@ -20,7 +20,7 @@ DATA ?= ./data
 ROUNDS ?= 300
 CHAOS ?= .chaos
 # The packages whose code runs on several goroutines.
-CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal/engine/... ./internal/history/... ./internal/learn/... ./internal/app/... ./internal/endpoint/... ./internal/evidence/... ./internal/experiment/... ./internal/mlclient/... ./internal/monitor/...
+CONCURRENT := ./actors/... ./cluster/... ./httpapi/... ./snapshot/... ./internal/engine/... ./internal/history/... ./internal/learn/... ./internal/app/... ./internal/endpoint/... ./internal/evidence/... ./internal/experiment/... ./internal/mlclient/... ./internal/monitor/... ./internal/attribution/... ./internal/decisionlog/... ./internal/event/... ./internal/optimization/... ./internal/vault/... ./internal/warehouse/... ./internal/webhook/...
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help

@@ -59,23 +59,15 @@ func (s *logSwitch) run(ctx context.Context, engine *client.Client, of string, f
 }
 
 type modelsLog struct {
-	connection `embed:""`
-	Model      string `arg:"" help:"The model's id or key."`
-	logSwitch  `embed:""`
+	modelArgument `embed:""`
+	logSwitch     `embed:""`
 }
 
 // Run shows or changes the setting.
 func (c *modelsLog) Run(ctx context.Context, env *environment) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
-		return err
-	}
-	defer done()
-	m, err := findModel(ctx, engine, c.Model, false)
-	if err != nil {
-		return err
-	}
-	return c.run(ctx, engine, m.ID, false, c.JSON, env.out)
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, m *client.Model) error {
+		return c.run(ctx, engine, m.ID, false, c.JSON, env.out)
+	})
 }
 
 type familiesLog struct {

@@ -39,13 +39,14 @@ func (c *experimentsList) Run(ctx context.Context, env *environment) error {
 	})
 }
 
-type experimentsShow struct {
+// experimentArgument is the experiment that a command is about.
+type experimentArgument struct {
 	connection `embed:""`
 	Experiment string `arg:"" help:"The experiment's id or key."`
 }
 
-// Run shows the experiment.
-func (c *experimentsShow) Run(ctx context.Context, env *environment) error {
+// with finds the experiment and does something with it, in the time that calls may take.
+func (c *experimentArgument) with(ctx context.Context, do func(ctx context.Context, engine *client.Client, x *client.Experiment) error) error {
 	engine, ctx, done, err := c.open(ctx, c.client)
 	if err != nil {
 		return err
@@ -55,10 +56,16 @@ func (c *experimentsShow) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(env.out, x)
-	}
-	return printExperiment(env.out, &x)
+	return do(ctx, engine, &x)
+}
+
+type experimentsShow struct {
+	experimentArgument `embed:""`
+}
+
+// Run shows the experiment.
+func (c *experimentsShow) Run(ctx context.Context, env *environment) error {
+	return c.with(ctx, func(_ context.Context, _ *client.Client, x *client.Experiment) error { return c.show(env, x) })
 }
 
 // findExperiment finds an experiment by its id, else by its key.
@@ -115,29 +122,21 @@ func printExperiment(w io.Writer, x *client.Experiment) error {
 func percent(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + " %" }
 
 type experimentsResults struct {
-	connection `embed:""`
-	Experiment string `arg:"" help:"The experiment's id or key."`
+	experimentArgument `embed:""`
 }
 
 // Run shows the results.
 func (c *experimentsResults) Run(ctx context.Context, env *environment) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
-		return err
-	}
-	defer done()
-	x, err := findExperiment(ctx, engine, c.Experiment)
-	if err != nil {
-		return err
-	}
-	r, err := engine.ExperimentResults(ctx, x.ID)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(env.out, r)
-	}
-	return printResults(env.out, &x, &r)
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, x *client.Experiment) error {
+		r, err := engine.ExperimentResults(ctx, x.ID)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(env.out, r)
+		}
+		return printResults(env.out, x, &r)
+	})
 }
 
 func printResults(w io.Writer, x *client.Experiment, r *client.ExperimentResults) error {

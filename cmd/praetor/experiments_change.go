@@ -56,28 +56,15 @@ func (c *experimentsCreate) Run(ctx context.Context, env *environment) error {
 	return c.show(env, &x)
 }
 
-// experimentChange names the experiment that a command changes.
-type experimentChange struct {
-	connection `embed:""`
-	Experiment string `arg:"" help:"The experiment's id or key."`
-}
-
 // to brings the experiment to a status and shows it.
-func (c *experimentChange) to(ctx context.Context, env *environment, status string) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
-		return err
-	}
-	defer done()
-	x, err := findExperiment(ctx, engine, c.Experiment)
-	if err != nil {
-		return err
-	}
-	x, err = engine.UpdateExperiment(ctx, x.ID, client.ExperimentFields{Status: &status}, client.IdempotencyKey(rand.Text()))
-	if err != nil {
-		return err
-	}
-	return c.show(env, &x)
+func (c *experimentArgument) to(ctx context.Context, env *environment, status string) error {
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, x *client.Experiment) error {
+		changed, err := engine.UpdateExperiment(ctx, x.ID, client.ExperimentFields{Status: &status}, client.IdempotencyKey(rand.Text()))
+		if err != nil {
+			return err
+		}
+		return c.show(env, &changed)
+	})
 }
 
 func (c *connection) show(env *environment, x *client.Experiment) error {
@@ -88,7 +75,7 @@ func (c *connection) show(env *environment, x *client.Experiment) error {
 }
 
 type experimentsStart struct {
-	experimentChange `embed:""`
+	experimentArgument `embed:""`
 }
 
 // Run makes the experiment active.
@@ -97,7 +84,7 @@ func (c *experimentsStart) Run(ctx context.Context, env *environment) error {
 }
 
 type experimentsPause struct {
-	experimentChange `embed:""`
+	experimentArgument `embed:""`
 }
 
 // Run pauses the experiment.
@@ -106,7 +93,7 @@ func (c *experimentsPause) Run(ctx context.Context, env *environment) error {
 }
 
 type experimentsEnd struct {
-	experimentChange `embed:""`
+	experimentArgument `embed:""`
 }
 
 // Run completes the experiment.

@@ -84,40 +84,32 @@ func printFamily(w io.Writer, f *client.Family) error {
 }
 
 type modelsPromote struct {
-	connection  `embed:""`
-	Model       string             `arg:"" help:"The model's id or key."`
-	To          string             `default:"champion" enum:"draft,challenger,champion,archived" help:"Its new standing: ${enum} (${default})."`
-	Actor       string             `help:"Who asks, for the history; the key's name unless given."`
-	Metric      map[string]float64 `placeholder:"auc=0.79" help:"A metric to record with it, and for the rollback guard to read: auc, errorRate, psi.FEATURE or any other. Repeatable."`
-	BypassGuard bool               `help:"Promote although the rollback guard would refuse."`
+	modelArgument `embed:""`
+	To            string             `default:"champion" enum:"draft,challenger,champion,archived" help:"Its new standing: ${enum} (${default})."`
+	Actor         string             `help:"Who asks, for the history; the key's name unless given."`
+	Metric        map[string]float64 `placeholder:"auc=0.79" help:"A metric to record with it, and for the rollback guard to read: auc, errorRate, psi.FEATURE or any other. Repeatable."`
+	BypassGuard   bool               `help:"Promote although the rollback guard would refuse."`
 }
 
 // Run asks the registry.
 func (c *modelsPromote) Run(ctx context.Context, env *environment) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
-		return err
-	}
-	defer done()
-	m, err := findModel(ctx, engine, c.Model, false)
-	if err != nil {
-		return err
-	}
-	s, err := engine.Transition(ctx, m.ID, client.Transition{
-		Status: c.To, Actor: c.Actor, MetricsSnapshot: c.Metric, BypassRollbackGuard: c.BypassGuard,
-	}, client.IdempotencyKey(rand.Text()))
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(env.out, s)
-	}
-	fmt.Fprintf(env.out, "%s of the family %s was %s and is %s\n", m.Key, m.Family, s.PreviousStatus, s.NewStatus)
-	if s.DemotedChampionID != "" {
-		fmt.Fprintf(env.out, "%s was champion and is challenger\n", s.DemotedChampionID)
-	}
-	for _, b := range s.Breaches {
-		fmt.Fprintf(env.out, "the rollback guard was bypassed: %s is %v, over %v\n", b.Signal, b.Value, b.Threshold)
-	}
-	return nil
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, m *client.Model) error {
+		s, err := engine.Transition(ctx, m.ID, client.Transition{
+			Status: c.To, Actor: c.Actor, MetricsSnapshot: c.Metric, BypassRollbackGuard: c.BypassGuard,
+		}, client.IdempotencyKey(rand.Text()))
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(env.out, s)
+		}
+		fmt.Fprintf(env.out, "%s of the family %s was %s and is %s\n", m.Key, m.Family, s.PreviousStatus, s.NewStatus)
+		if s.DemotedChampionID != "" {
+			fmt.Fprintf(env.out, "%s was champion and is challenger\n", s.DemotedChampionID)
+		}
+		for _, b := range s.Breaches {
+			fmt.Fprintf(env.out, "the rollback guard was bypassed: %s is %v, over %v\n", b.Signal, b.Value, b.Threshold)
+		}
+		return nil
+	})
 }

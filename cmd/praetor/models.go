@@ -73,6 +73,26 @@ func findModel(ctx context.Context, engine *client.Client, idOrKey string, withS
 	return client.Model{}, fmt.Errorf("no model has the id or the key %q", idOrKey)
 }
 
+// modelArgument is the model that a command is about.
+type modelArgument struct {
+	connection `embed:""`
+	Model      string `arg:"" help:"The model's id or key."`
+}
+
+// with finds the model and does something with it, in the time that calls may take.
+func (c *modelArgument) with(ctx context.Context, do func(ctx context.Context, engine *client.Client, m *client.Model) error) error {
+	engine, ctx, done, err := c.open(ctx, c.client)
+	if err != nil {
+		return err
+	}
+	defer done()
+	m, err := findModel(ctx, engine, c.Model, false)
+	if err != nil {
+		return err
+	}
+	return do(ctx, engine, &m)
+}
+
 type modelsShow struct {
 	connection `embed:""`
 	Model      string `arg:"" help:"The model's id or key."`

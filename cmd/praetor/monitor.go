@@ -26,48 +26,40 @@ func (c *alertsCommand) Run(ctx context.Context, env *environment) error {
 }
 
 type modelsMonitor struct {
-	connection `embed:""`
-	Model      string `arg:"" help:"The model's id or key."`
-	Days       int    `default:"14" help:"How many days, at most 35 (${default})."`
+	modelArgument `embed:""`
+	Days          int `default:"14" help:"How many days, at most 35 (${default})."`
 }
 
 // Run shows the days and the alerts.
 func (c *modelsMonitor) Run(ctx context.Context, env *environment) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
-		return err
-	}
-	defer done()
-	model, err := findModel(ctx, engine, c.Model, false)
-	if err != nil {
-		return err
-	}
-	m, err := engine.Monitoring(ctx, model.ID, c.Days)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(env.out, m)
-	}
-	m.Total.Date = "all"
-	var rows [][]string
-	for _, d := range append(m.Days, m.Total) {
-		rows = append(rows, []string{
-			d.Date, strconv.FormatUint(d.Responses, 10), figure(d.Rate), strconv.FormatUint(d.Served, 10), strconv.FormatUint(d.Joined, 10),
-			figure(d.AUC), figure(d.LogLoss), figure(d.PSI),
-		})
-	}
-	titles := []string{"DAY", "RESPONSES", "RATE", "SERVED", "JOINED", "AUC", "LOG-LOSS", "PSI"}
-	if err := printTable(env.out, titles, rows); err != nil {
-		return err
-	}
-	if err := printBandit(env, m.Bandit); err != nil {
-		return err
-	}
-	for _, a := range m.Alerts {
-		fmt.Fprintf(env.out, "\n%s since %s: %s\n  good when %s\n", a.Severity, a.Since.UTC().Format("2006-01-02"), a.Message, a.GoodWhen)
-	}
-	return nil
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, model *client.Model) error {
+		m, err := engine.Monitoring(ctx, model.ID, c.Days)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(env.out, m)
+		}
+		m.Total.Date = "all"
+		var rows [][]string
+		for _, d := range append(m.Days, m.Total) {
+			rows = append(rows, []string{
+				d.Date, strconv.FormatUint(d.Responses, 10), figure(d.Rate), strconv.FormatUint(d.Served, 10), strconv.FormatUint(d.Joined, 10),
+				figure(d.AUC), figure(d.LogLoss), figure(d.PSI),
+			})
+		}
+		titles := []string{"DAY", "RESPONSES", "RATE", "SERVED", "JOINED", "AUC", "LOG-LOSS", "PSI"}
+		if err := printTable(env.out, titles, rows); err != nil {
+			return err
+		}
+		if err := printBandit(env, m.Bandit); err != nil {
+			return err
+		}
+		for _, a := range m.Alerts {
+			fmt.Fprintf(env.out, "\n%s since %s: %s\n  good when %s\n", a.Severity, a.Since.UTC().Format("2006-01-02"), a.Message, a.GoodWhen)
+		}
+		return nil
+	})
 }
 
 // printBandit shows the arms of a bandit and what its evidence has settled.

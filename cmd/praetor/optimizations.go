@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -126,16 +127,14 @@ func findOptimization(ctx context.Context, engine *client.Client, name string) (
 	return o, fmt.Errorf("%d optimizations have the name %q: give an id", len(found), name)
 }
 
-type optimizationsServe struct {
+// optimizationArgument is the optimization that a command is about.
+type optimizationArgument struct {
 	connection   `embed:""`
-	Optimization string            `arg:"" help:"The optimization's id or name."`
-	Visitor      string            `arg:"" help:"The visitor's anonymous id."`
-	Context      map[string]string `placeholder:"FACTOR=LEVEL" help:"What is known of the visitor."`
-	Record       bool              `help:"Record the exposure; otherwise nothing is written."`
+	Optimization string `arg:"" help:"The optimization's id or name."`
 }
 
-// Run asks for the variant.
-func (c *optimizationsServe) Run(ctx context.Context, env *environment) error {
+// with finds the optimization and does something with it, in the time that calls may take.
+func (c *optimizationArgument) with(ctx context.Context, do func(ctx context.Context, engine *client.Client, o *client.Optimization) error) error {
 	engine, ctx, done, err := c.open(ctx, c.client)
 	if err != nil {
 		return err
@@ -145,18 +144,32 @@ func (c *optimizationsServe) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	s, err := engine.Serve(ctx, o.ID, client.ServeRequest{AnonymousID: c.Visitor, Context: levelsOf(&o, c.Context), DryRun: !c.Record})
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(env.out, s)
-	}
-	fmt.Fprintf(env.out, "variant %d with propensity %.4f: %s\n", s.VariantNumber, s.Propensity, combination(s.Variant))
-	if s.IsHoldout {
-		fmt.Fprintln(env.out, "the visitor is held out")
-	}
-	return nil
+	return do(ctx, engine, &o)
+}
+
+type optimizationsServe struct {
+	optimizationArgument `embed:""`
+	Visitor              string            `arg:"" help:"The visitor's anonymous id."`
+	Context              map[string]string `placeholder:"FACTOR=LEVEL" help:"What is known of the visitor."`
+	Record               bool              `help:"Record the exposure; otherwise nothing is written."`
+}
+
+// Run asks for the variant.
+func (c *optimizationsServe) Run(ctx context.Context, env *environment) error {
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, o *client.Optimization) error {
+		s, err := engine.Serve(ctx, o.ID, client.ServeRequest{AnonymousID: c.Visitor, Context: levelsOf(o, c.Context), DryRun: !c.Record})
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(env.out, s)
+		}
+		fmt.Fprintf(env.out, "variant %d with propensity %.4f: %s\n", s.VariantNumber, s.Propensity, combination(s.Variant))
+		if s.IsHoldout {
+			fmt.Fprintln(env.out, "the visitor is held out")
+		}
+		return nil
+	})
 }
 
 // levelsOf turns what was given on the command line into levels: those of boolean
@@ -184,59 +197,43 @@ func combination(c client.Combination) string {
 }
 
 type optimizationsTrain struct {
-	connection   `embed:""`
-	Optimization string             `arg:"" help:"The optimization's id or name."`
-	Bias         map[string]float64 `placeholder:"FACTOR=B" help:"Explore a design factor more; 0 is plain Thompson sampling."`
+	optimizationArgument `embed:""`
+	Bias                 map[string]float64 `placeholder:"FACTOR=B" help:"Explore a design factor more; 0 is plain Thompson sampling."`
 }
 
 // Run trains the model.
 func (c *optimizationsTrain) Run(ctx context.Context, env *environment) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
-		return err
-	}
-	defer done()
-	o, err := findOptimization(ctx, engine, c.Optimization)
-	if err != nil {
-		return err
-	}
-	t, err := engine.TrainOptimizationModel(ctx, o.ModelID, c.Bias)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(env.out, t)
-	}
-	m := t.InSampleMetrics
-	fmt.Fprintf(env.out, "model %s is %s: historic reward %.4f, expected %.4f (%.4f–%.4f)\n",
-		t.ModelID, t.Status, m.HistoricReward, m.ExpectedReward.Mean, m.ExpectedReward.Lower, m.ExpectedReward.Upper)
-	return nil
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, o *client.Optimization) error {
+		t, err := engine.TrainOptimizationModel(ctx, o.ModelID, c.Bias)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(env.out, t)
+		}
+		m := t.InSampleMetrics
+		fmt.Fprintf(env.out, "model %s is %s: historic reward %.4f, expected %.4f (%.4f–%.4f)\n",
+			t.ModelID, t.Status, m.HistoricReward, m.ExpectedReward.Mean, m.ExpectedReward.Lower, m.ExpectedReward.Upper)
+		return nil
+	})
 }
 
 type optimizationsResults struct {
-	connection   `embed:""`
-	Optimization string `arg:"" help:"The optimization's id or name."`
+	optimizationArgument `embed:""`
 }
 
 // Run shows the results.
 func (c *optimizationsResults) Run(ctx context.Context, env *environment) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
-		return err
-	}
-	defer done()
-	o, err := findOptimization(ctx, engine, c.Optimization)
-	if err != nil {
-		return err
-	}
-	r, err := engine.OptimizationResults(ctx, o.ID)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(env.out, r)
-	}
-	return printOptimizationResults(env.out, &o, &r)
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, o *client.Optimization) error {
+		r, err := engine.OptimizationResults(ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(env.out, r)
+		}
+		return printOptimizationResults(env.out, o, &r)
+	})
 }
 
 // maxShownVariants bounds the table; --json has all.
@@ -244,15 +241,7 @@ const maxShownVariants = 30
 
 func printOptimizationResults(w io.Writer, o *client.Optimization, r *client.OptimizationResults) error {
 	fmt.Fprintf(w, "%s, %s, model %s\n\n", o.Name, o.Status, r.ModelStatus)
-	slices.SortStableFunc(r.Variants, func(a, b client.VariantFigures) int {
-		switch {
-		case a.Weight > b.Weight:
-			return -1
-		case a.Weight < b.Weight:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(r.Variants, func(a, b client.VariantFigures) int { return cmp.Compare(b.Weight, a.Weight) })
 	var rows [][]string
 	for _, v := range r.Variants[:min(len(r.Variants), maxShownVariants)] {
 		expected := "–"
@@ -297,28 +286,21 @@ func signed(v *float64) string {
 }
 
 type optimizationsStatus struct {
-	connection   `embed:""`
-	Optimization string `arg:"" help:"The optimization's id or name."`
-	Status       string `arg:"" enum:"live,completed,archived" help:"What it is to be: ${enum}."`
+	optimizationArgument `embed:""`
+	Status               string `arg:"" enum:"live,completed,archived" help:"What it is to be: ${enum}."`
 }
 
 // Run changes the status.
 func (c *optimizationsStatus) Run(ctx context.Context, env *environment) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
-		return err
-	}
-	defer done()
-	o, err := findOptimization(ctx, engine, c.Optimization)
-	if err != nil {
-		return err
-	}
-	if o, err = engine.UpdateOptimization(ctx, o.ID, client.OptimizationPatch{Status: &c.Status}, client.IdempotencyKey(rand.Text())); err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(env.out, o)
-	}
-	fmt.Fprintf(env.out, "%s is %s\n", o.Name, o.Status)
-	return nil
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, o *client.Optimization) error {
+		changed, err := engine.UpdateOptimization(ctx, o.ID, client.OptimizationPatch{Status: &c.Status}, client.IdempotencyKey(rand.Text()))
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(env.out, changed)
+		}
+		fmt.Fprintf(env.out, "%s is %s\n", changed.Name, changed.Status)
+		return nil
+	})
 }

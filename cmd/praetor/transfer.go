@@ -12,28 +12,20 @@ import (
 )
 
 type modelsExport struct {
-	connection `embed:""`
-	Model      string `arg:"" help:"The model's id or key."`
-	Format     string `enum:"praetor,lightgbm_text,lightgbm_json,pmml" default:"praetor" help:"praetor (everything, versions included), lightgbm_text, lightgbm_json or pmml (${default})."`
+	modelArgument `embed:""`
+	Format        string `enum:"praetor,lightgbm_text,lightgbm_json,pmml" default:"praetor" help:"praetor (everything, versions included), lightgbm_text, lightgbm_json or pmml (${default})."`
 }
 
 // Run writes the model as it comes.
 func (c *modelsExport) Run(ctx context.Context, env *environment) error {
-	engine, ctx, done, err := c.open(ctx, c.client)
-	if err != nil {
+	return c.with(ctx, func(ctx context.Context, engine *client.Client, m *client.Model) error {
+		document, err := engine.ExportModel(ctx, m.ID, c.Format)
+		if err != nil {
+			return err
+		}
+		_, err = env.out.Write(document)
 		return err
-	}
-	defer done()
-	m, err := findModel(ctx, engine, c.Model, false)
-	if err != nil {
-		return err
-	}
-	document, err := engine.ExportModel(ctx, m.ID, c.Format)
-	if err != nil {
-		return err
-	}
-	_, err = env.out.Write(document)
-	return err
+	})
 }
 
 type modelsImport struct {
@@ -44,11 +36,12 @@ type modelsImport struct {
 	ModelName  string `help:"The new model's name; likewise."`
 }
 
-func (c *modelsImport) read() ([]byte, error) {
-	if c.File == "-" {
+// readFile reads a file; - is standard input.
+func readFile(path string) ([]byte, error) {
+	if path == "-" {
 		return io.ReadAll(os.Stdin)
 	}
-	return os.ReadFile(c.File)
+	return os.ReadFile(path)
 }
 
 // Run sends the file.
@@ -58,7 +51,7 @@ func (c *modelsImport) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer done()
-	model, err := c.read()
+	model, err := readFile(c.File)
 	if err != nil {
 		return err
 	}

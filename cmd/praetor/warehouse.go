@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/praetor-engine/praetor/internal/client"
@@ -79,7 +78,7 @@ type warehouseConnect struct {
 func (c *warehouseConnect) Run(ctx context.Context, env *environment) error {
 	wanted := client.NewWarehouseConnection{Provider: c.Provider}
 	if c.Config != "" {
-		config, err := readText(c.Config)
+		config, err := readFile(c.Config)
 		if err != nil {
 			return err
 		}
@@ -104,14 +103,6 @@ func (c *warehouseConnect) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	return try(ctx, engine, env.out, n.ID)
-}
-
-// readText reads a file, or the input.
-func readText(path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(os.Stdin)
-	}
-	return os.ReadFile(path)
 }
 
 // try tries a connection; that it does not work is an error.
@@ -215,7 +206,7 @@ type metricsCreate struct {
 
 // Run makes the metric.
 func (c *metricsCreate) Run(ctx context.Context, env *environment) error {
-	query, err := readText(c.SQL)
+	query, err := readFile(c.SQL)
 	if err != nil {
 		return err
 	}

@@ -148,20 +148,13 @@ type watcher struct {
 func newWatcher(e *Engine) *watcher { return &watcher{engine: e, kept: map[string]decision.Time{}} }
 
 func (w *watcher) run(ctx context.Context, interval time.Duration) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			if w.engine.node.IsLeader() && w.engine.Ready() == nil {
-				w.look(ctx, decision.TimeOf(now))
-			} else {
-				clear(w.kept)
-			}
-		case <-ctx.Done():
-			return
+	every(ctx, interval, func(now time.Time) {
+		if w.engine.node.IsLeader() && w.engine.Ready() == nil {
+			w.look(ctx, decision.TimeOf(now))
+		} else {
+			clear(w.kept)
 		}
-	}
+	})
 }
 
 // look proposes what opens and what closes at a time.

@@ -285,6 +285,21 @@ func (m *machine) close() error {
 // settings are still to be proposed.
 const settleInterval = 20 * time.Millisecond
 
+// every does something again and again until ctx ends, the first time after an
+// interval.
+func every(ctx context.Context, interval time.Duration, do func(now time.Time)) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			do(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // settle proposes the replicated settings once: with a new pepper in a new
 // cluster, else when the leader's configuration has other limits.
 func (e *Engine) settle(ctx context.Context) {

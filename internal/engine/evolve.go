@@ -57,16 +57,7 @@ func newEvolver(e *Engine) *evolver {
 
 // run looks for models that are due until ctx ends.
 func (v *evolver) run(ctx context.Context) {
-	tick := time.NewTicker(evolveInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			v.look(ctx, now)
-		case <-ctx.Done():
-			return
-		}
-	}
+	every(ctx, evolveInterval, func(now time.Time) { v.look(ctx, now) })
 }
 
 // look takes one step with every model that was changed since the last look.

@@ -275,16 +275,7 @@ type reporter struct {
 }
 
 func (r *reporter) run(ctx context.Context) {
-	tick := time.NewTicker(reportInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			r.tell(ctx)
-		case <-ctx.Done():
-			return
-		}
-	}
+	every(ctx, reportInterval, func(time.Time) { r.tell(ctx) })
 }
 
 // tell tells everything there is to tell. A request that began before its

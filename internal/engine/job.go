@@ -186,6 +186,13 @@ func (s *jobs) find(tenant, id string) (*job, error) {
 	return nil, decision.Errorf(decision.KindNotFound, "job %q does not exist", id)
 }
 
+// trainingOf returns the job under way of a model on this node, nil: none.
+func (s *jobs) trainingOf(model string) *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.training[model]
+}
+
 func (j *job) set(status JobStatus) {
 	j.mu.Lock()
 	j.status = status

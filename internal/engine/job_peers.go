@@ -69,10 +69,7 @@ func (s *jobs) answer(q *jobQuestion) (a jobAnswer, err error) {
 		}
 		a.Jobs = []listedJob{{j.snapshot(), j.place}}
 	case askTraining:
-		s.mu.Lock()
-		j := s.training[q.Model]
-		s.mu.Unlock()
-		if j != nil && j.tenant == q.Tenant {
+		if j := s.trainingOf(q.Model); j != nil && j.tenant == q.Tenant {
 			a.Jobs = []listedJob{{j.snapshot(), j.place}}
 		}
 	case askJobs:

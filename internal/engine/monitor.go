@@ -158,16 +158,7 @@ const (
 func newTeller(e *Engine) *teller { return &teller{engine: e, boot: newID("boot")} }
 
 func (t *teller) run(ctx context.Context, interval time.Duration) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			t.tell(ctx, decision.TimeOf(now))
-		case <-ctx.Done():
-			return
-		}
-	}
+	every(ctx, interval, func(now time.Time) { t.tell(ctx, decision.TimeOf(now)) })
 }
 
 // tell tells what was learned up to now.
@@ -205,16 +196,7 @@ const (
 // measureDrifts measures the inputs of trained models once a day while this node
 // leads.
 func (e *Engine) measureDrifts(ctx context.Context) {
-	tick := time.NewTicker(driftsLook)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			e.lookForDrifts(ctx, decision.TimeOf(now))
-		case <-ctx.Done():
-			return
-		}
-	}
+	every(ctx, driftsLook, func(now time.Time) { e.lookForDrifts(ctx, decision.TimeOf(now)) })
 }
 
 // lookForDrifts measures every trained model that got a response since it was last

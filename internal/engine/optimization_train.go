@@ -193,16 +193,7 @@ const autoTrainInterval = 5 * time.Second
 const autoTrainPause = time.Minute
 
 func (r *optimizationTrainer) run(ctx context.Context) {
-	tick := time.NewTicker(autoTrainInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			r.look(ctx, now)
-		case <-ctx.Done():
-			return
-		}
-	}
+	every(ctx, autoTrainInterval, func(now time.Time) { r.look(ctx, now) })
 }
 
 func (r *optimizationTrainer) look(ctx context.Context, now time.Time) {
@@ -220,7 +211,7 @@ func (r *optimizationTrainer) look(ctx context.Context, now time.Time) {
 	for _, rt := range *all {
 		d := rt.record.Load()
 		switch {
-		case d.Model.Run != 0 && d.Model.Node == e.config.Cluster.NodeID && !e.jobs.trains(d.Model.ID):
+		case d.Model.Run != 0 && d.Model.Node == e.config.Cluster.NodeID && e.jobs.trainingOf(d.Model.ID) == nil:
 			if err := e.endTraining(ctx, r.writeOf(rt), d.Model.ID, d.Model.Run, ""); err != nil && decision.KindOf(err) != decision.KindConflict {
 				e.log.Warn().Err(err).Str("model", d.Model.ID).Msg("cannot take back that a model is in training")
 			}
@@ -271,11 +262,4 @@ func (e *Engine) observesElsewhere(tenant string) bool {
 	defer e.machine.mu.RUnlock()
 	n, _, found := e.machine.catalogue.Connection(tenant)
 	return found && n.Provider != ProviderEmbedded
-}
-
-// trains reports whether a model is being trained on this node.
-func (s *jobs) trains(model string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.training[model] != nil
 }

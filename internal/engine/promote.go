@@ -24,18 +24,11 @@ import (
 const promoteInterval = 10 * time.Second
 
 func (e *Engine) promoteWinners(ctx context.Context) {
-	tick := time.NewTicker(promoteInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			if e.node.IsLeader() && e.Ready() == nil {
-				e.lookForWinners(ctx, decision.TimeOf(now))
-			}
-		case <-ctx.Done():
-			return
+	every(ctx, promoteInterval, func(now time.Time) {
+		if e.node.IsLeader() && e.Ready() == nil {
+			e.lookForWinners(ctx, decision.TimeOf(now))
 		}
-	}
+	})
 }
 
 // lookForWinners proposes every promotion that is due at the time at.

@@ -98,16 +98,7 @@ type retrainer struct {
 
 // run looks for models that are due until ctx ends.
 func (r *retrainer) run(ctx context.Context) {
-	tick := time.NewTicker(scheduleInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			r.look(ctx, now)
-		case <-ctx.Done():
-			return
-		}
-	}
+	every(ctx, scheduleInterval, func(now time.Time) { r.look(ctx, now) })
 }
 
 // look starts every training that is due.
